@@ -1,0 +1,51 @@
+"""
+Bindings: give fields a value for the length of a block.
+
+A binding shadows and never overwrites: the outer value is back when the block ends, however it ends. What the block
+starts sees it; nobody else does.
+"""
+
+from __future__ import annotations
+
+from opentelemetry.context import Context, get_current
+
+from otelctx.core.block import Block
+from otelctx.core.layers import Layer
+from otelctx.core.request import accepted
+from otelctx.core.state import current_layer, with_layer
+
+
+class bind(Block):  # noqa: N801 - it is used as a verb
+    """
+    Make values visible to everything the block does or starts; None hides an outer value.
+
+    It works as ``with bind(step="charge"):``, as ``async with`` and as the decorator ``@bind(step="charge")`` of a
+    function, coroutine function, generator or async generator function.
+
+    Raises:
+        UnknownFieldError: in strict mode, for a name that no field declares.
+
+    >>> with bind(step="charge"):
+    ...     get("step")
+    'charge'
+    >>> get("step") is None
+    True
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, **values: object) -> None:
+        """Prepare a block in which *values* are seen."""
+        super().__init__()
+        self._values = accepted(values)
+
+    def _context(self) -> Context:
+        outer = current_layer()
+        return with_layer(
+            get_current(), Layer(None if outer is None else outer.request, outer, bound=dict(self._values))
+        )
+
+    def _again(self) -> Block:
+        block = bind()
+        block._values = self._values  # noqa: SLF001 - the same class
+        return block

@@ -1,0 +1,177 @@
+"""
+Fields: what a name means, declared once.
+
+A declaration answers three questions apart from each other: what the value is, whether it crosses the wire, and where
+it shows. It is frozen, and a wrong one fails here, before any request is served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields as dataclass_fields
+from typing import Final
+
+from opentelemetry.util.types import AttributeValue
+
+from otelctx.core.ids import uuid7
+from otelctx.core.reports import report
+from otelctx.errors import FieldError
+
+FieldValue = str | int | float | bool
+
+_TRUE_FALSE: Final = {"true": True, "1": True, "false": False, "0": False}
+
+_DECODERS: Final[dict[type, Callable[[str], FieldValue]]] = {
+    str: str,
+    int: int,
+    float: float,
+    bool: lambda text: _TRUE_FALSE[text.lower()],
+}
+
+# token, RFC 9110 section 5.6.2; also the grammar of a baggage key (W3C Baggage, section 3.3.1.1) and of a header name.
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# What a request id may look like on the wire: no separators of headers, logs or shells in it.
+_REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._~:+/=@-]+")
+
+_RESERVED_HEADERS: Final = frozenset({"traceparent", "tracestate", "baggage", "cookie", "authorization", "host"})
+
+
+@dataclass(frozen=True)
+class Field:
+    """
+    Declare what *name* is, whether it travels, and where it shows.
+
+    Attributes:
+        name: how code refers to it; an identifier.
+        type: `str`, `int`, `float` or `bool`; a value from the wire is decoded to it.
+        remote: it also travels to other services, as a baggage member.
+        header: a header of its own beside baggage, such as ``x-request-id``; only for a remote field.
+        key: its key in baggage; the name unless given.
+        attribute: its key on spans, log records and metric points; the name unless given.
+        default: what `get` returns when there is no value. It is never sent nor stamped.
+        log: it shows on log records.
+        span: it shows on spans.
+        metric: it shows on the metrics of a request; opt-in, since each value makes a time series.
+        metric_limit: how many different values may show on metrics; the rest show as ``other``.
+        echo: the response carries it in `header`.
+        max_length: the longest text accepted, in characters.
+        validate: returns whether a value is acceptable.
+        generate: makes the value of a new request that came with none.
+        priority: when not everything fits on the wire, lower priorities are left out first.
+
+    Raises:
+        FieldError: the declaration contradicts itself.
+
+    >>> Field("tenant", remote=True).attribute_name
+    'tenant'
+    """
+
+    name: str
+    type: type[FieldValue] = str
+    remote: bool = False
+    header: str | None = None
+    key: str | None = None
+    attribute: str | None = None
+    default: FieldValue | None = None
+    log: bool = True
+    span: bool = True
+    metric: bool = False
+    metric_limit: int = 100
+    echo: bool = False
+    max_length: int = 256
+    validate: Callable[[FieldValue], bool] | None = None
+    generate: Callable[[], FieldValue] | None = None
+    priority: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not self.name.isidentifier():
+            raise FieldError(f"Field {self.name!r}: a name must be an identifier, such as 'tenant_id'")
+        if self.type not in _DECODERS:
+            raise self._error(f"type must be str, int, float or bool, not {self.type!r}")
+        if not self.remote and (self.header or self.key):
+            raise self._error("only a remote field has a header or a baggage key; add remote=True")
+        if self.echo and not self.header:
+            raise self._error("echo needs a header to answer in; add header='x-…'")
+        if not _TOKEN.fullmatch(self.baggage_key):
+            raise self._error(f"key {self.key!r} must be a token of RFC 9110, such as 'tenant'")
+        if self.header is not None and not (_TOKEN.fullmatch(self.header) and self.header == self.header.lower()):
+            raise self._error(f"header {self.header!r} must be a lower-case header name, such as 'x-tenant'")
+        if self.header in _RESERVED_HEADERS:
+            raise self._error(f"header {self.header!r} has a meaning of its own; choose another")
+        if self.max_length < 1 or self.metric_limit < 1:
+            raise self._error("max_length and metric_limit must be at least 1")
+        if self.default is not None and not isinstance(self.default, self.type):
+            raise self._error(f"default {self.default!r} is not of type {self.type.__name__}")
+
+    def _error(self, what: str) -> FieldError:
+        return FieldError(f"Field {self.name!r}: {what}")
+
+    @property
+    def baggage_key(self) -> str:
+        """The key of its baggage member."""
+        return self.key or self.name
+
+    @property
+    def attribute_name(self) -> str:
+        """The attribute on spans, log records and metric points."""
+        return self.attribute or self.name
+
+    def accept(self, value: object) -> FieldValue | None:
+        """
+        Return *value* as this field holds it, or None when it does not fit; that is counted and reported.
+
+        Nothing raises here: the value may well have come from outside.
+        """
+        if type(value) is not self.type:
+            value = self._converted(value)
+        if value is None or (isinstance(value, str) and len(value) > self.max_length) or not self._valid(value):
+            report("field.refused", "A value for field %r was refused: it does not fit its declaration", self.name)
+            return None
+        return value  # type: ignore[return-value]
+
+    def _converted(self, value: object) -> FieldValue | None:
+        try:
+            return _DECODERS[self.type](str(value))
+        except (ValueError, KeyError):
+            return None
+
+    def _valid(self, value: object) -> bool:
+        if self.validate is None:
+            return True
+        try:
+            return bool(self.validate(value))  # type: ignore[arg-type]
+        except Exception:
+            report("field.validate_raised", "The validate function of field %r raised", self.name)
+            return False
+
+
+def wire_text(value: object) -> str:
+    """Return the text of *value* in baggage and headers: ``true`` and ``false`` in lower case, else `str`."""
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    return str(value)
+
+
+def attribute_value(value: object) -> AttributeValue | None:
+    """Return *value* as telemetry may show it, or None: an object that is not a plain value stays in the process."""
+    return value if isinstance(value, (str, int, float, bool)) else None
+
+
+REQUEST_ID: Final = Field(
+    "request_id",
+    remote=True,
+    header="x-request-id",
+    echo=True,
+    max_length=128,
+    validate=lambda value: _REQUEST_ID.fullmatch(str(value)) is not None,
+    generate=uuid7,
+    priority=100,
+)
+USER_ID: Final = Field("user_id", remote=True, attribute="user.id", priority=90)
+
+DECLARABLE: Final = tuple(item.name for item in dataclass_fields(Field) if item.name not in {"name", "generate"})

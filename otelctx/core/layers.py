@@ -1,0 +1,159 @@
+"""
+Layers: what OTel's baggage key holds, a live view of the request with the bindings of this place on top.
+
+A layer is a `dict` to OpenTelemetry, which reads it with `baggage.get_all()` and derives a new one with
+`baggage.set_baggage()`. To us it is a link in a chain: bindings inside, the shared request at the end. So a value set
+later is seen in a Context made earlier, baggage that other code sets is read by `otelctx.get`, and there is no second
+copy of anything to keep in step. Its mapping shows remote fields only; a local field cannot leave through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Final
+
+from otelctx.core.fields import wire_text
+from otelctx.core.registry import registry
+from otelctx.core.request import Request, without
+
+ABSENT: Final = object()
+
+# A deeper chain is folded into one link, so that code which adds baggage in a loop stays linear.
+MAX_DEPTH: Final = 64
+
+
+class Layer(MutableMapping[str, object], dict[str, object]):  # type: ignore[misc]
+    """
+    One link of the chain.
+
+    Attributes:
+        request: the cell at the end of the chain, or None outside any request.
+        parent: the next link outwards.
+        bound: by field name, values of this link; None hides an outer value.
+        members: by baggage key, members that no field declares, set here by other code; None hides an outer one.
+    """
+
+    __slots__ = ("bound", "depth", "members", "parent", "request")
+
+    def __init__(
+        self,
+        request: Request | None,
+        parent: Layer | None = None,
+        bound: dict[str, object] | None = None,
+        members: dict[str, str | None] | None = None,
+    ) -> None:
+        """Put a link on *parent*; it takes *bound* and *members* over."""
+        self.request = request
+        self.parent = parent
+        self.bound: dict[str, object] = {} if bound is None else bound
+        self.members: dict[str, str | None] = {} if members is None else members
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        if self.depth > MAX_DEPTH:
+            self._fold()
+
+    def _fold(self) -> None:
+        bound: dict[str, object] = {}
+        members: dict[str, str | None] = {}
+        for layer in self._outwards_in():
+            bound.update(layer.bound)
+            members.update(layer.members)
+        self.bound, self.members, self.parent, self.depth = bound, members, None, 0
+
+    def _outwards_in(self) -> list[Layer]:
+        chain: list[Layer] = []
+        layer: Layer | None = self
+        while layer is not None:
+            chain.append(layer)
+            layer = layer.parent
+        chain.reverse()
+        return chain
+
+    # What otelctx asks.
+
+    def find(self, name: str) -> object:
+        """Return the value of *name* as seen from here, None where it is hidden, or `ABSENT`."""
+        layer: Layer | None = self
+        while layer is not None:
+            if name in layer.bound:
+                return layer.bound[name]
+            layer = layer.parent
+        request = self.request
+        return ABSENT if request is None else request.values.get(name, ABSENT)
+
+    def visible(self) -> Mapping[str, object]:
+        """Return all values by name as seen from here. It may be the request's own dict: read it, do not keep it."""
+        values = {} if self.request is None else self.request.values
+        if self.parent is None and not self.bound:
+            return values
+        values = dict(values)
+        for layer in self._outwards_in():
+            values.update(layer.bound)
+        return values
+
+    def bound_names(self) -> set[str]:
+        """Return the names that have a bound value here."""
+        return {name for layer in self._outwards_in() for name, value in layer.bound.items() if value is not None}
+
+    def undeclared(self) -> dict[str, str]:
+        """Return the baggage members that no field declares, by key."""
+        members: dict[str, str | None] = {} if self.request is None else dict(self.request.carried)
+        for layer in self._outwards_in():
+            members.update(layer.members)
+        return {key: text for key, text in members.items() if text is not None}
+
+    def wire(self) -> dict[str, str]:
+        """Return all that may leave the process, by baggage key."""
+        by_name = registry().by_name
+        members = self.undeclared()
+        for name, value in tuple(self.visible().items()):
+            field = by_name.get(name)
+            if value is not None and field is not None and field.remote:
+                members[field.baggage_key] = wire_text(value)
+        return members
+
+    def pierce(self, names: Mapping[str, object]) -> None:
+        """Take *names* off every binding around this place, so that what the request now says is seen here."""
+        layer: Layer | None = self
+        while layer is not None:
+            without(layer.bound, names)
+            layer = layer.parent
+
+    # What OpenTelemetry asks of a dict under its baggage key.
+
+    def copy(self) -> Layer:
+        """Return a link on this one, for `set_baggage` and `remove_baggage` to change."""
+        return Layer(self.request, self)
+
+    def __setitem__(self, key: str, value: object) -> None:
+        field = registry().by_key.get(key)
+        if field is None:
+            self.members[key] = str(value)
+        else:
+            self.bound[field.name] = field.accept(value)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self.wire():
+            raise KeyError(key)
+        field = registry().by_key.get(key)
+        if field is None:
+            self.members[key] = None
+        else:
+            self.bound[field.name] = None
+
+    def __getitem__(self, key: str) -> object:
+        return self.wire()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.wire())
+
+    def __len__(self) -> int:
+        return len(self.wire())
+
+    def __or__(self, other: object) -> dict[str, object]:  # type: ignore[override]
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __repr__(self) -> str:
+        return repr(dict(self.wire()))
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:  # type: ignore[override]
+        return dict, (self.wire(),)

@@ -1,0 +1,112 @@
+"""
+The registry: every declared field of this process.
+
+It is immutable. Declaring replaces it as a whole, so the request path reads it without a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from threading import Lock
+from typing import Final
+
+from otelctx.core.fields import REQUEST_ID, USER_ID, Field
+from otelctx.errors import FieldError, UnknownFieldError
+
+BUILT_IN: Final = (REQUEST_ID, USER_ID)
+
+
+class Registry:
+    """All declarations, indexed the ways the request path asks for them."""
+
+    __slots__ = (
+        "attributes",
+        "by_key",
+        "by_name",
+        "echoed",
+        "generated",
+        "headers",
+        "hidden_from_logs",
+        "hidden_from_spans",
+        "on_metrics",
+        "strict",
+    )
+
+    def __init__(self, fields: Iterable[Field] = BUILT_IN, *, strict: bool = False) -> None:
+        """
+        Index *fields*.
+
+        Raises:
+            FieldError: two fields claim the same baggage key, header or attribute.
+        """
+        self.by_name: Mapping[str, Field] = {field.name: field for field in fields}
+        declared = self.by_name.values()
+        self.strict = strict
+        self.by_key = _unique("baggage key", ((field.baggage_key, field) for field in declared if field.remote))
+        self.headers = _unique("header", ((field.header, field) for field in declared if field.header))
+        self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
+        self.generated = tuple(field for field in declared if field.generate)
+        self.echoed = tuple(field for field in declared if field.echo)
+        self.on_metrics = tuple(field for field in declared if field.metric)
+        self.hidden_from_logs = frozenset(field.name for field in declared if not field.log)
+        self.hidden_from_spans = frozenset(field.name for field in declared if not field.span)
+
+    def check(self, name: str) -> None:
+        """
+        Refuse an undeclared *name* in strict mode.
+
+        Raises:
+            UnknownFieldError: with the nearest declared name as a suggestion.
+        """
+        if self.strict and name not in self.by_name:
+            near = get_close_matches(name, self.by_name, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; declare it in otelctx.toml or turn strict mode off"
+            raise UnknownFieldError(f"Field {name!r} is not declared{hint}")
+
+    def attribute_of(self, name: str) -> str:
+        """Return the attribute that shows *name* on telemetry."""
+        field = self.by_name.get(name)
+        return name if field is None else field.attribute_name
+
+
+def _unique(what: str, pairs: Iterable[tuple[str, Field]]) -> dict[str, Field]:
+    index: dict[str, Field] = {}
+    for claim, field in pairs:
+        other = index.setdefault(claim, field)
+        if other is not field:
+            raise FieldError(f"Fields {other.name!r} and {field.name!r} both claim the {what} {claim!r}")
+    return index
+
+
+_lock = Lock()
+_active = Registry()
+
+
+def registry() -> Registry:
+    """Return what is declared now."""
+    return _active
+
+
+def declare(*fields: Field, strict: bool | None = None) -> None:
+    """
+    Add *fields* to those of this process; one of the same name, the built-in ones too, is replaced.
+
+    Args:
+        strict: from now on refuse (True) or allow (False) undeclared names; None leaves it as it is.
+
+    Raises:
+        FieldError: two fields claim the same baggage key, header or attribute. Nothing has changed then.
+    """
+    global _active  # noqa: PLW0603 - one reference, replaced as a whole
+    with _lock:
+        merged = {**_active.by_name, **{field.name: field for field in fields}}
+        _active = Registry(merged.values(), strict=_active.strict if strict is None else strict)
+
+
+def replace(new: Registry) -> Registry:
+    """Make *new* the registry and return the one that was; for set-up and tests."""
+    global _active  # noqa: PLW0603 - one reference, replaced as a whole
+    with _lock:
+        old, _active = _active, new
+    return old

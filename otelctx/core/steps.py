@@ -1,0 +1,122 @@
+"""
+Calls in a `contextvars.Context`, whatever kind of function is called.
+
+A coroutine, a generator and an async generator run their every step inside that context, so they see their own values
+at each step, and whoever drives them never sees any of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
+from functools import wraps
+from types import coroutine
+from typing import Any, ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@coroutine
+def drive(context: Context, steps: Any) -> Generator[Any, Any, Any]:
+    """Run each step of the awaitable's iterator *steps* in *context*, and hand on what it yields and is sent."""
+    step, argument = steps.send, None
+    while True:
+        try:
+            yielded = context.run(step, argument)
+        except StopIteration as stop:
+            return stop.value
+        try:
+            step, argument = steps.send, (yield yielded)
+        except GeneratorExit:
+            context.run(steps.close)
+            raise
+        except BaseException as error:  # noqa: BLE001 - it belongs to the step, which may handle it
+            step, argument = steps.throw, error
+
+
+def _drive_generator(context: Context, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    step, argument = generator.send, None
+    while True:
+        try:
+            yielded = context.run(step, argument)
+        except StopIteration as stop:
+            return stop.value
+        try:
+            step, argument = generator.send, (yield yielded)
+        except GeneratorExit:
+            context.run(generator.close)
+            raise
+        except BaseException as error:  # noqa: BLE001 - it belongs to the step, which may handle it
+            step, argument = generator.throw, error
+
+
+def _driven_async_generator(
+    context: Callable[[], Context], function: Callable[P, AsyncGenerator[Any, Any]]
+) -> Callable[P, AsyncGenerator[Any, Any]]:
+    @wraps(function)
+    async def driven(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
+        inside = context()
+        generator = function(*args, **kwargs)
+        step, argument = generator.asend, None
+        try:
+            while True:
+                try:
+                    yielded = await drive(inside, _iterator(step(argument)))
+                except StopAsyncIteration:
+                    return
+                try:
+                    step, argument = generator.asend, (yield yielded)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - it belongs to the step, which may handle it
+                    step, argument = generator.athrow, error
+        finally:
+            await drive(inside, _iterator(generator.aclose()))
+
+    return driven
+
+
+def _iterator(awaitable: Awaitable[Any]) -> Any:
+    return awaitable if isinstance(awaitable, Coroutine) else awaitable.__await__()
+
+
+def call(context: Context, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call *function* in *context*; what it returns to be driven on is driven there too."""
+    result = context.run(function, *args, **kwargs)
+    if inspect.iscoroutine(result):
+        return cast("R", _awaited(context, result))
+    if inspect.isgenerator(result):
+        return cast("R", _drive_generator(context, result))
+    if inspect.isasyncgen(result):
+        return cast("R", _driven_async_generator(lambda: context, lambda: result)())
+    return result
+
+
+async def _awaited(context: Context, coroutine_: Coroutine[Any, Any, R]) -> R:
+    return cast("R", await drive(context, coroutine_))
+
+
+def wrapper_of(function: Callable[P, R], context: Callable[[], Context]) -> Callable[P, R]:
+    """Return *function* as one of its own kind and signature that runs in what *context* makes for each call."""
+
+    @wraps(function)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> R:
+        return call(context(), function, *args, **kwargs)
+
+    @wraps(function)
+    async def asynchronous(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return await cast("Awaitable[Any]", call(context(), function, *args, **kwargs))
+
+    @wraps(function)
+    def generator(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return (yield from cast("Generator[Any, Any, Any]", call(context(), function, *args, **kwargs)))
+
+    if inspect.iscoroutinefunction(function):
+        return cast("Callable[P, R]", asynchronous)
+    if inspect.isgeneratorfunction(function):
+        return cast("Callable[P, R]", generator)
+    if inspect.isasyncgenfunction(function):
+        return cast("Callable[P, R]", _driven_async_generator(context, function))
+    return plain

@@ -1,0 +1,98 @@
+"""
+The verbs that cross a boundary by hand: `inject`, `extract` and `request`.
+
+For what no instrumentation covers: a message, an environment, a call over a protocol of one's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import TextMapPropagator
+
+from otelctx.core.block import Block
+from otelctx.core.opening import Nested, open_request
+from otelctx.core.request import accepted
+from otelctx.core.state import layer_in
+from otelctx.propagation.propagator import OtelctxPropagator
+
+_own = OtelctxPropagator()
+
+
+def _propagator() -> TextMapPropagator:
+    # Imported late: OpenTelemetry loads propagators, and with them this package, while it imports that module.
+    from opentelemetry.propagate import get_global_textmap  # noqa: PLC0415
+
+    configured = get_global_textmap()
+    return configured if _own.fields <= configured.fields else _own
+
+
+def inject(carrier: MutableMapping[str, Any], context: Context | None = None) -> None:
+    """
+    Write the current trace, the remote fields and the field headers into *carrier*.
+
+    Args:
+        carrier: a mutable mapping of header names to texts.
+        context: what to send; what is current unless given.
+
+    >>> with request(user_id="alice"):
+    ...     headers = {}
+    ...     inject(headers)
+    >>> "user_id=alice" in headers["baggage"]
+    True
+    """
+    _propagator().inject(carrier, context)
+
+
+def extract(carrier: Mapping[str, Any], context: Context | None = None) -> Context:
+    """
+    Return the Context that *carrier* brings, with a request in it; as in OpenTelemetry, nothing is attached.
+
+    Args:
+        carrier: a mapping of lower-case header names to texts or lists of texts.
+        context: what to add to; an empty Context unless given.
+    """
+    context = _propagator().extract(carrier, context)
+    return context if layer_in(context) is not None else _own.extract(carrier, context)
+
+
+class request(Block):  # noqa: N801 - it is used as a verb
+    """
+    Open a request for the block; with *carrier*, continue the one that came over a boundary.
+
+    Args:
+        carrier: headers of a message, as `extract` takes them.
+        nested: inside a request, ``inherit`` starts with the outer values and writes to a cell of its own, ``reuse``
+            stays in the outer one, ``new`` starts with nothing. With *carrier* it is always a request of its own.
+        values: fields to set from the start.
+
+    Raises:
+        UnknownFieldError: in strict mode, for a name that no field declares.
+
+    >>> with request(user_id="alice"):
+    ...     get("user_id")
+    'alice'
+    """
+
+    __slots__ = ("_carrier", "_nested", "_values")
+
+    def __init__(
+        self, *, carrier: Mapping[str, Any] | None = None, nested: Nested = "inherit", **values: object
+    ) -> None:
+        """Prepare a block; the request begins when it is entered."""
+        super().__init__()
+        self._carrier = carrier
+        self._nested = nested
+        self._values = accepted(values)
+
+    def _context(self) -> Context:
+        if self._carrier is None:
+            return open_request(get_current(), self._values, self._nested)
+        return open_request(extract(self._carrier), self._values, "reuse")
+
+    def _again(self) -> Block:
+        block = request(carrier=self._carrier, nested=self._nested)
+        block._values = self._values  # noqa: SLF001 - the same class
+        return block
