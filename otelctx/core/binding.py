@@ -47,5 +47,5 @@ class bind(Block):  # noqa: N801 - it is used as a verb
 
     def _again(self) -> Block:
         block = bind()
-        block._values = self._values  # noqa: SLF001 - the same class
+        block._values = self._values
         return block

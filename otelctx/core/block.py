@@ -29,8 +29,8 @@ def restore(token: Token[Context]) -> None:
     A generator's block may end in another `contextvars.Context` than it began in, when somebody else closes it. There
     is nothing to put back there, and nothing was changed.
     """
-    if not isinstance(token, Token):
-        detach(token)
+    if not isinstance(token, Token):  # a runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT
+        detach(token)  # type: ignore[unreachable]
         return
     try:
         token.var.reset(token)
@@ -82,7 +82,7 @@ class Block(ABC):
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return *function*, of whatever kind, so that each of its calls runs in a block like this one."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            return wrapper_of(function, self._private_context)
+            return wrapper_of(cast("Callable[P, R]", function), self._private_context)
 
         if inspect.iscoroutinefunction(function):
 

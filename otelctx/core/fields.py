@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields as dataclass_fields
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Final
 
 from opentelemetry.util.types import AttributeValue
@@ -130,7 +131,7 @@ class Field:
         if value is None or (isinstance(value, str) and len(value) > self.max_length) or not self._valid(value):
             report("field.refused", "A value for field %r was refused: it does not fit its declaration", self.name)
             return None
-        return value  # type: ignore[return-value]
+        return value
 
     def _converted(self, value: object) -> FieldValue | None:
         try:
@@ -143,7 +144,7 @@ class Field:
             return True
         try:
             return bool(self.validate(value))  # type: ignore[arg-type]
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is other people's code, and this is the request path
             report("field.validate_raised", "The validate function of field %r raised", self.name)
             return False
 

@@ -22,7 +22,7 @@ ABSENT: Final = object()
 MAX_DEPTH: Final = 64
 
 
-class Layer(MutableMapping[str, object], dict[str, object]):  # type: ignore[misc]
+class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
     """
     One link of the chain.
 
@@ -149,11 +149,24 @@ class Layer(MutableMapping[str, object], dict[str, object]):  # type: ignore[mis
     def __len__(self) -> int:
         return len(self.wire())
 
+    # `dict` answers these from its own storage, which is empty; these ask the methods above.
+    __contains__ = Mapping.__contains__
+    __eq__ = Mapping.__eq__
+    get = Mapping.get  # type: ignore[assignment]
+    keys = Mapping.keys  # type: ignore[assignment]
+    items = Mapping.items  # type: ignore[assignment]
+    values = Mapping.values  # type: ignore[assignment]
+    pop = MutableMapping.pop
+    popitem = MutableMapping.popitem
+    clear = MutableMapping.clear
+    update = MutableMapping.update
+    setdefault = MutableMapping.setdefault
+
     def __or__(self, other: object) -> dict[str, object]:  # type: ignore[override]
         return {**self, **other} if isinstance(other, Mapping) else NotImplemented
 
     def __repr__(self) -> str:
         return repr(dict(self.wire()))
 
-    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
         return dict, (self.wire(),)

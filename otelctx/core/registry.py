@@ -106,7 +106,7 @@ def declare(*fields: Field, strict: bool | None = None) -> None:
 
 def replace(new: Registry) -> Registry:
     """Make *new* the registry and return the one that was; for set-up and tests."""
-    global _active  # noqa: PLW0603 - one reference, replaced as a whole
+    global _active
     with _lock:
         old, _active = _active, new
     return old

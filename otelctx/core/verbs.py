@@ -84,7 +84,7 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     changes = accepted(values)
     layer = current_layer()
     request = None if layer is None else layer.request
-    if request is None:
+    if layer is None or request is None:
         request = _begin_ambient()
         layer = Layer(request, layer)
     if layer is not layer_in(get_current()):

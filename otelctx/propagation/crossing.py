@@ -21,7 +21,8 @@ from otelctx.propagation.propagator import OtelctxPropagator
 _own = OtelctxPropagator()
 
 
-def _propagator() -> TextMapPropagator:
+def propagator() -> TextMapPropagator:
+    """Return the configured propagator when it carries what ours does, else ours."""
     # Imported late: OpenTelemetry loads propagators, and with them this package, while it imports that module.
     from opentelemetry.propagate import get_global_textmap  # noqa: PLC0415
 
@@ -43,7 +44,7 @@ def inject(carrier: MutableMapping[str, Any], context: Context | None = None) ->
     >>> "user_id=alice" in headers["baggage"]
     True
     """
-    _propagator().inject(carrier, context)
+    propagator().inject(carrier, context)
 
 
 def extract(carrier: Mapping[str, Any], context: Context | None = None) -> Context:
@@ -54,7 +55,7 @@ def extract(carrier: Mapping[str, Any], context: Context | None = None) -> Conte
         carrier: a mapping of lower-case header names to texts or lists of texts.
         context: what to add to; an empty Context unless given.
     """
-    context = _propagator().extract(carrier, context)
+    context = propagator().extract(carrier, context)
     return context if layer_in(context) is not None else _own.extract(carrier, context)
 
 
@@ -94,5 +95,5 @@ class request(Block):  # noqa: N801 - it is used as a verb
 
     def _again(self) -> Block:
         block = request(carrier=self._carrier, nested=self._nested)
-        block._values = self._values  # noqa: SLF001 - the same class
+        block._values = self._values
         return block

@@ -7,23 +7,38 @@ the same headers, ours or OpenTelemetry's, finds the mark and continues that req
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import re
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
-from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from otelctx.core.layers import Layer
+from otelctx.core.fields import wire_text
+from otelctx.core.layers import ABSENT, Layer
+from otelctx.core.registry import registry
 from otelctx.core.request import Request
-from otelctx.core.state import layer_in, with_layer
+from otelctx.core.state import current_request, layer_in, with_layer
 
 MARK: Final = "otelctx.opened"
+SPAN_MARK: Final = "otelctx.server_span"
+
+# What a header of a field may hold: visible ASCII, with spaces only inside. It has no encoding of its own.
+VISIBLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 def opened_for(carrier: object) -> Context | None:
     """Return the Context that was extracted for *carrier*, if its request was opened already."""
     found = carrier.get(MARK) if type(carrier) is dict else None
     return found if isinstance(found, Context) else None
+
+
+def continued(opened: Context) -> Context:
+    """Return the Context for who reads what is *opened* already: the current one, with the remote span as its span."""
+    here = get_current()
+    if current_request(here) is not current_request(opened):
+        return opened
+    return set_span_in_context(get_current_span(opened), here)
 
 
 def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
@@ -37,3 +52,21 @@ def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
         extracted = with_layer(extracted, Layer(Request()))
     carrier[MARK] = extracted
     return set_span_in_context(INVALID_SPAN, extracted)
+
+
+def server_span_of(carrier: Mapping[str, Any]) -> Span:
+    """Return the server span that was made for *carrier* at the edge, or the invalid one."""
+    span = carrier.get(SPAN_MARK)
+    return span if isinstance(span, Span) else INVALID_SPAN
+
+
+def echoed_headers(context: Context) -> list[tuple[str, str]]:
+    """Return the headers that the response to the request of *context* carries, name and text."""
+    layer = layer_in(context)
+    if layer is None:
+        return []
+    pairs = [(field.header, layer.find(field.name)) for field in registry().echoed]
+    texts = [
+        (header, wire_text(value)) for header, value in pairs if header and value is not None and value is not ABSENT
+    ]
+    return [(header, text) for header, text in texts if VISIBLE.fullmatch(text)]

@@ -7,11 +7,10 @@ begins here, before the sampler and the server span, and what leaves the process
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from opentelemetry.baggage import get_all
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -20,20 +19,19 @@ from opentelemetry.propagators.textmap import (
     default_getter,
     default_setter,
 )
-from opentelemetry.trace import get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from otelctx.core.fields import Field, FieldValue, wire_text
+from otelctx.core.fields import wire_text
 from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request
 from otelctx.core.state import current_layer, with_layer
 from otelctx.propagation import codec
-from otelctx.propagation.edge import opened_for
+from otelctx.propagation.edge import VISIBLE, continued, opened_for
+from otelctx.propagation.receiving import request_from
 
 _BAGGAGE: Final = "baggage"
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 class OtelctxPropagator(TextMapPropagator):
@@ -52,7 +50,7 @@ class OtelctxPropagator(TextMapPropagator):
         self,
         carrier: CarrierT,
         context: Context | None = None,
-        getter: Getter[CarrierT] = default_getter,  # type: ignore[assignment]
+        getter: Getter[CarrierT] = default_getter,
     ) -> Context:
         """
         Return *context*, an empty one unless given, with the remote span and a new request in it.
@@ -63,7 +61,7 @@ class OtelctxPropagator(TextMapPropagator):
         try:
             opened = opened_for(carrier)
             if opened is not None:
-                return set_span_in_context(get_current_span(opened), get_current())
+                return continued(opened)
             result = self._trace_context.extract(carrier, Context() if context is None else context, getter)
             return with_layer(result, Layer(_received(carrier, result, getter)))
         except Exception:  # noqa: BLE001 - a carrier's getter is other people's code
@@ -74,7 +72,7 @@ class OtelctxPropagator(TextMapPropagator):
         self,
         carrier: CarrierT,
         context: Context | None = None,
-        setter: Setter[CarrierT] = default_setter,  # type: ignore[assignment]
+        setter: Setter[CarrierT] = default_setter,
     ) -> None:
         """Write the span, the remote fields and the field headers of *context*, the current one unless given."""
         self._trace_context.inject(carrier, context, setter)
@@ -89,8 +87,8 @@ class OtelctxPropagator(TextMapPropagator):
             if value is None or value is ABSENT:
                 continue
             text = wire_text(value)
-            # A header has no encoding of its own; what would need one travels in baggage alone.
-            if _VISIBLE.fullmatch(text):
+            # What would need an encoding travels in baggage alone.
+            if VISIBLE.fullmatch(text):
                 setter.set(carrier, name, text)
 
     @property
@@ -101,28 +99,8 @@ class OtelctxPropagator(TextMapPropagator):
 
 def _received(carrier: CarrierT, context: Context, getter: Getter[CarrierT]) -> Request:
     """Return the request that *carrier* continues, or a new one."""
-    declared = registry()
     # Another propagator may have read baggage of another form before us.
     members = {key: str(value) for key, value in get_all(context).items()}
     members.update(codec.decode(getter.get(carrier, _BAGGAGE) or ()))
-    values: dict[str, object] = {}
-    carried: dict[str, str] = {}
-    for key, text in members.items():
-        field = declared.by_key.get(key)
-        if field is None:
-            carried[key] = text
-        else:
-            _keep(values, field, text)
-    for header, field in declared.headers.items():
-        found = getter.get(carrier, header)
-        if not found:
-            continue
-        # Several headers of one name are nobody's clear word.
-        _keep(values, field, found[0].strip() if len(found) == 1 else None)
-    return Request(values, carried)
-
-
-def _keep(values: dict[str, object], field: Field, text: str | None) -> None:
-    value: FieldValue | None = None if text is None else field.accept(text)
-    if value is not None and value != "":
-        values[field.name] = value
+    headers = {header: found for header in registry().headers if (found := getter.get(carrier, header))}
+    return request_from(members, headers)

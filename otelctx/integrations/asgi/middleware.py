@@ -1,0 +1,78 @@
+"""
+The ASGI edge: one request for each HTTP request and WebSocket, and its id on each response.
+
+It stands outermost, so the order of all other middleware does not matter, and what is set anywhere below is seen up to
+the access log. The middleware holds configuration only; the state of a request is in its scope.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Final
+
+from opentelemetry.context import attach
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import set_span_in_context
+
+from otelctx.core.block import restore
+from otelctx.integrations.asgi.response import Failsafe, echoing
+from otelctx.integrations.asgi.types import App, Receive, Scope, Send
+from otelctx.propagation.crossing import propagator
+from otelctx.propagation.edge import MARK, open_for, server_span_of
+
+_SERVED: Final = frozenset({"http", "websocket"})
+
+
+class HeaderGetter(Getter[Scope]):
+    """Reads the headers of a scope, which are bytes there."""
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:
+        """Return all values of header *key*."""
+        wanted = key.lower().encode("latin-1")
+        found = [value.decode("latin-1") for name, value in carrier.get("headers") or () if name.lower() == wanted]
+        return found or None
+
+    def keys(self, carrier: Scope) -> list[str]:
+        """Return the names of all headers."""
+        return [name.decode("latin-1") for name, _ in carrier.get("headers") or ()]
+
+
+_getter: Final = HeaderGetter()
+
+
+class OtelctxMiddleware:
+    """
+    Serve *app* with a request around each of its HTTP requests and WebSockets.
+
+    Args:
+        app: any ASGI 3 application.
+        traced: make the server span too, with ``opentelemetry-instrumentation-asgi`` if that is installed. Its
+            middleware further in, a framework's, then joins this span.
+        owns_task: each call has a task of its own, as under a server. The context then stays for what the server
+            logs when the application is done or has failed.
+    """
+
+    def __init__(self, app: App, *, traced: bool = True, owns_task: bool = False) -> None:
+        """Stand in front of *app*."""
+        self.app = app
+        self._owns_task = owns_task
+        self._serve: App = Failsafe(app)
+        if traced and find_spec("opentelemetry.instrumentation.asgi") is not None:
+            from otelctx.integrations.asgi.server_span import ServerSpan  # noqa: PLC0415 - an optional dependency
+
+            self._serve = ServerSpan(self._serve)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; the lifespan passes as it is, and what another edge has opened already."""
+        if scope["type"] not in _SERVED or MARK in scope:
+            await self.app(scope, receive, send)
+            return
+        context = open_for(scope, propagator().extract(scope, getter=_getter))
+        token = attach(context)
+        try:
+            await self._serve(scope, receive, echoing(send, context))
+        finally:
+            if self._owns_task:
+                attach(set_span_in_context(server_span_of(scope), context))
+            else:
+                restore(token)

@@ -1,0 +1,92 @@
+"""
+The server span of an ASGI request, made by ``opentelemetry-instrumentation-asgi`` at the edge: one a request.
+
+OpenTelemetry's middleware inside an application, put there by the instrumentation of its framework, joins this span:
+it gives it the framework's name and route, and neither makes a second span nor counts the request twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from copy import copy
+from functools import wraps
+from typing import Any, Final
+
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.trace import Span
+from opentelemetry.util.http import ExcludeList, get_excluded_urls
+
+from otelctx.boundaries.patches import Patch
+from otelctx.integrations.asgi.types import App, Receive, Scope, Send
+from otelctx.propagation.edge import SPAN_MARK
+from otelctx.signals.metrics import FieldHistogram
+
+_ROUTE_MARK: Final = "otelctx.route"
+
+# A route may be excluded under the name of its framework; at the edge there is one list for all.
+_NAMES: Final = ("ASGI", "FASTAPI", "STARLETTE")
+
+
+class _Excluded:
+    """All lists of URLs that are not to be traced, together."""
+
+    def __init__(self, lists: tuple[ExcludeList, ...]) -> None:
+        self._lists = lists
+
+    def url_disabled(self, url: str) -> bool:
+        return any(urls.url_disabled(url) for urls in self._lists)
+
+
+class ServerSpan:
+    """
+    An application whose requests have a server span and the server's metrics.
+
+    There is no span for each ``send`` and ``receive``; they tell nothing that the server span does not.
+    """
+
+    def __init__(self, app: App) -> None:
+        """Serve *app*, and let OpenTelemetry's middleware inside it join."""
+        _JOIN.install()
+        self._middleware = OpenTelemetryMiddleware(
+            app,
+            excluded_urls=_Excluded(tuple(get_excluded_urls(name) for name in _NAMES)),  # type: ignore[arg-type]
+            server_request_hook=_mark,
+            exclude_spans=["receive", "send"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        # A copy for each request, since the middleware keeps the length of the response on itself.
+        middleware = copy(self._middleware)
+        route: dict[str, Any] = scope.setdefault(_ROUTE_MARK, {})
+        for name in ("duration_histogram_old", "duration_histogram_new"):
+            histogram = getattr(middleware, name)
+            if histogram is not None:
+                setattr(middleware, name, FieldHistogram(histogram, route if name.endswith("new") else {}))
+        await middleware(scope, receive, send)
+
+
+def _mark(span: Span, scope: Scope) -> None:
+    scope[SPAN_MARK] = span
+
+
+def _joining(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(original)
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807 - its name
+        span: Span | None = scope.get(SPAN_MARK)
+        if span is None:
+            await original(self, scope, receive, send)
+            return
+        name, attributes = self.default_span_details(scope)
+        scope.setdefault(_ROUTE_MARK, {}).update(attributes)
+        if span.is_recording():
+            span.update_name(name)
+            span.set_attributes(attributes)
+        if self.server_request_hook is not None:
+            self.server_request_hook(span, scope)
+        await self.app(scope, receive, send)
+
+    return __call__
+
+
+_JOIN: Final = Patch(OpenTelemetryMiddleware, "__call__", _joining)

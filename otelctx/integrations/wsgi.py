@@ -1,0 +1,113 @@
+"""
+The WSGI edge: one request for each call of the application, its response body included, and its id on the response.
+
+The application and its body run in a `contextvars.Context` of their own. The server's thread never has a request in
+it, so the next one on the same thread begins clean.
+
+Source: https://peps.python.org/pep-3333/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
+
+from opentelemetry.context import attach
+from opentelemetry.propagators.textmap import Getter
+
+from otelctx.propagation.crossing import propagator
+from otelctx.propagation.edge import MARK, echoed_headers, open_for
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_INSIDE: Final = "otelctx.inside"
+
+
+class HeaderGetter(Getter[Environ]):
+    """Reads the headers of a WSGI environ."""
+
+    def get(self, carrier: Environ, key: str) -> list[str] | None:
+        """Return the value of header *key*; a server joins repeated headers with commas."""
+        value = carrier.get("HTTP_" + key.upper().replace("-", "_"))
+        return None if value is None else [value]
+
+    def keys(self, carrier: Environ) -> list[str]:
+        """Return the names of all headers."""
+        return [name[5:].lower().replace("_", "-") for name in carrier if name.startswith("HTTP_")]
+
+
+_getter: Final = HeaderGetter()
+
+
+class OtelctxMiddleware:
+    """Serve a WSGI application with a request around each of its calls."""
+
+    def __init__(self, app: App) -> None:
+        """Stand in front of *app*."""
+        self.app = app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request; one that another edge has opened already passes as it is."""
+        if MARK in environ:
+            return self.app(environ, start_response)
+        context = open_for(environ, propagator().extract(environ, getter=_getter))
+        inside = copy_context()
+        inside.run(attach, context)
+        environ[_INSIDE] = inside
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            there = {name.lower() for name, _ in headers}
+            echoed = [pair for pair in echoed_headers(context) if pair[0] not in there]
+            return start_response(status, [*headers, *echoed], *((exc_info,) if exc_info else ()))
+
+        body = inside.run(self.app, environ, start)
+        # A server sends these by a faster way that it knows them for, and they run no code of the application.
+        if isinstance(body, (list, tuple, environ.get("wsgi.file_wrapper", tuple))):
+            return body
+        return _Body(inside, body)
+
+
+class _Body:
+    """A response body whose every step runs in the request."""
+
+    __slots__ = ("_body", "_inside", "_steps")
+
+    def __init__(self, inside: Context, body: Iterable[bytes]) -> None:
+        self._inside = inside
+        self._body = body
+        self._steps = inside.run(iter, body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._inside.run(next, self._steps)
+
+    def close(self) -> None:
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            self._inside.run(close)
+
+
+def at_the_edge(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Return the ``__call__`` of a framework's application class, *original*, with the edge around it."""
+
+    @wraps(original)
+    def __call__(self: Any, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:  # noqa: N807 - its name
+        return OtelctxMiddleware(original.__get__(self))(environ, start_response)
+
+    return __call__
+
+
+def in_request_of(environ: object, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call *function*, a server's that logs, in the request that *environ* was served in, if it was."""
+    inside = environ.get(_INSIDE) if isinstance(environ, dict) else None
+    # A copy, because the server may log while the application is running.
+    return function(*args, **kwargs) if inside is None else inside.copy().run(function, *args, **kwargs)

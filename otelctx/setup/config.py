@@ -1,0 +1,95 @@
+"""
+Configuration: what the files and the environment say, checked and put together.
+
+In a traced program nothing else reads configuration files or ``OTELCTX_`` variables. docs/configuration.md explains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otelctx.core.fields import Field
+from otelctx.core.registry import declare
+from otelctx.errors import ConfigError, FieldError
+from otelctx.setup.config_files import read_files
+from otelctx.setup.config_source import Source
+from otelctx.setup.config_variables import is_disabled, read_variables
+from otelctx.setup.environment_variables import OTELCTX_ENABLED
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What is configured.
+
+    Attributes:
+        enabled: whether set-up is to do anything.
+        strict: whether undeclared fields are refused.
+        fields: the declared fields; a built-in one only when its declaration changes.
+        sources: the files and variables that said something, the weakest first.
+    """
+
+    enabled: bool = True
+    strict: bool = False
+    fields: tuple[Field, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+def load(environ: Mapping[str, str], directory: Path) -> Settings:
+    """
+    Read the configuration. Of two sources that give the same key, the later in this order wins.
+
+    ``[tool.otelctx]`` of the nearest ``pyproject.toml``; the nearest ``otelctx.toml``, or the file that
+    ``OTELCTX_CONFIG`` names; the section of the file that ``OTEL_CONFIG_FILE`` names; the variables.
+
+    Args:
+        environ: the environment, such as `os.environ`.
+        directory: the working directory.
+
+    Raises:
+        ConfigError: with one line for each mistake: the file or variable, the key and what was expected.
+    """
+    if is_disabled(environ):
+        return Settings(enabled=False, sources=(OTELCTX_ENABLED,))
+    problems: list[str] = []
+    sources = [*read_files(environ, directory, problems), *read_variables(environ, problems)]
+    settings = _settings(sources, problems) if sources else Settings()
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return settings
+
+
+def apply(settings: Settings) -> None:
+    """
+    Declare the fields of *settings* in this process. What code declares later replaces them, field by field.
+
+    Raises:
+        ConfigError: a field contradicts one that code has declared before.
+    """
+    try:
+        # A file that does not ask for strict mode does not end the one that code has asked for.
+        declare(*settings.fields, strict=settings.strict or None)
+    except FieldError as error:
+        message = f"{', '.join(settings.sources)}: {error}"
+        raise ConfigError(message) from error
+
+
+def _settings(sources: list[Source], problems: list[str]) -> Settings:
+    try:
+        # Checking needs msgspec, which a program with nothing configured shall not pay for.
+        from otelctx.setup.config_fields import build_fields  # noqa: PLC0415
+        from otelctx.setup.config_schema import check_settings  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "msgspec":
+            raise
+        labels = ", ".join(source.label for source in sources)
+        message = f"{labels}: reading configuration needs msgspec; pip install 'otelctx[otlp]'"
+        raise ConfigError(message) from error
+    switches: dict[str, Any] = {}
+    for source in sources:
+        switches.update(check_settings(source, problems))
+    fields = build_fields(sources, problems)
+    return Settings(**switches, fields=fields, sources=tuple(source.label for source in sources))

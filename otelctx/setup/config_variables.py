@@ -1,0 +1,59 @@
+"""
+Configuration by environment: the OTELCTX_ variables as tables of the same form as a file's.
+
+Only the grammar is checked here; names and values are checked with those of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
+
+from otelctx.setup.config_source import Source
+from otelctx.setup.environment_variables import OTELCTX_ENABLED, OTELCTX_FIELDS, OTELCTX_STRICT
+
+
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """
+    Tell whether *environ* switches everything off.
+
+    >>> is_disabled({"OTELCTX_ENABLED": "false"}), is_disabled({})
+    (True, False)
+    """
+    return environ.get(OTELCTX_ENABLED, "").strip().lower() in {"false", "0"}
+
+
+def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Source]:
+    """Yield what the variables in *environ* say; mistakes in their grammar are added to *problems*."""
+    for name, key in ((OTELCTX_ENABLED, "enabled"), (OTELCTX_STRICT, "strict")):
+        text = environ.get(name, "").strip()
+        if text:
+            yield Source(name, "", {key: text}, is_text=True)
+    text = environ.get(OTELCTX_FIELDS, "").strip()
+    if text:
+        yield Source(OTELCTX_FIELDS, "", {"fields": parse_fields(text, problems)}, is_text=True)
+
+
+def parse_fields(text: str, problems: list[str]) -> dict[str, dict[str, object]]:
+    """
+    Return the field tables in *text*: ``field *( "," field )`` with ``field = name *( ":" key [ "=" value ] )``.
+
+    Values are percent-decoded, as in ``OTEL_RESOURCE_ATTRIBUTES``. Spaces around each part and empty fields do not
+    count.
+
+    >>> parse_fields("tenant:remote:header=x-tenant, step", [])
+    {'tenant': {'remote': True, 'header': 'x-tenant'}, 'step': {}}
+    """
+    fields: dict[str, dict[str, object]] = {}
+    for declaration in filter(None, map(str.strip, text.split(","))):
+        name, *options = map(str.strip, declaration.split(":"))
+        if name in fields:
+            problems.append(f"{OTELCTX_FIELDS}: {name!r} is declared twice")
+            continue
+        table = fields[name] = {}
+        for option in options:
+            key, equals, value = map(str.strip, option.partition("="))
+            if key in table:
+                problems.append(f"{OTELCTX_FIELDS}: {name!r} has the key {key!r} twice")
+            table[key] = unquote(value) if equals else True
+    return fields

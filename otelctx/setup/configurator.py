@@ -1,0 +1,33 @@
+"""The configurator: OpenTelemetry's own, with the resource of this process and with fields on all signals."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Final
+
+from opentelemetry.sdk._configuration import _OTelSDKConfigurator
+from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
+
+from otelctx.setup import providers
+from otelctx.setup.resource import attributes
+
+_LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
+
+
+class OtelctxConfigurator(_OTelSDKConfigurator):
+    """Configures the SDK from the standard variables or from ``OTEL_CONFIG_FILE``."""
+
+    def _configure(self, **kwargs: Any) -> None:
+        if os.environ.get(OTEL_CONFIG_FILE):
+            # The file says all there is to say; arguments would be ignored with a warning.
+            super()._configure()
+        else:
+            super()._configure(**{"resource_attributes": attributes(os.environ), **kwargs})
+        providers.attach()
+        logging.getLogger(_LOADER).addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # That the configurator of another distribution beside ours was not loaded is what was asked for.
+    return not str(record.msg).startswith("Configuration of %s not loaded")

@@ -1,0 +1,78 @@
+"""
+The edges of servers and frameworks, put in place when their modules are imported, and only then.
+
+What an application does not use is never imported, so installing costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from wrapt import register_post_import_hook
+
+from otelctx.boundaries.patches import Patch
+from otelctx.integrations import django, flask, granian, gunicorn, hypercorn, uvicorn, werkzeug
+
+
+def _asgi_edge(app: Any) -> Any:
+    from otelctx.integrations.asgi import OtelctxMiddleware  # noqa: PLC0415 - only where a server is
+
+    return OtelctxMiddleware(app, traced=not django.makes_its_own_span(app), owns_task=True)
+
+
+def _wsgi_edge(original: Any) -> Any:
+    from otelctx.integrations.wsgi import at_the_edge  # noqa: PLC0415 - only where a framework is
+
+    return at_the_edge(original)
+
+
+def _in_request_of(*args: Any, **kwargs: Any) -> Any:
+    from otelctx.integrations.wsgi import in_request_of  # noqa: PLC0415 - only where a server is
+
+    return in_request_of(*args, **kwargs)
+
+
+_EDGES: Final[dict[str, tuple[Callable[[ModuleType, Any], Patch], Any]]] = {
+    "uvicorn.config": (uvicorn.patch, _asgi_edge),
+    "hypercorn.app_wrappers": (hypercorn.patch, _asgi_edge),
+    "granian.server.mp": (granian.patch, _asgi_edge),
+    "granian.server.mt": (granian.patch, _asgi_edge),
+    "granian.server.embed": (granian.patch, _asgi_edge),
+    "gunicorn.glogging": (gunicorn.patch, _in_request_of),
+    "werkzeug.serving": (werkzeug.patch, _in_request_of),
+    "flask.app": (flask.patch, _wsgi_edge),
+    "django.core.handlers.wsgi": (django.patch, _wsgi_edge),
+}
+
+_hooked = False
+_on = False
+_patches: dict[str, Patch] = {}
+
+
+def install() -> None:
+    """Put the edges in place, now where a module is imported already, else when it is."""
+    global _hooked, _on  # noqa: PLW0603 - once per process
+    _on = True
+    for patch in _patches.values():
+        patch.install()
+    if not _hooked:
+        _hooked = True
+        for name in _EDGES:
+            register_post_import_hook(_imported, name)
+
+
+def uninstall() -> None:
+    """Take the edges away again; applications that were loaded meanwhile keep theirs."""
+    global _on  # noqa: PLW0603 - once per process
+    _on = False
+    for patch in _patches.values():
+        patch.uninstall()
+
+
+def _imported(module: ModuleType) -> None:
+    make, edge = _EDGES[module.__name__]
+    _patches[module.__name__] = patch = make(module, edge)
+    if _on:
+        patch.install()

@@ -1,0 +1,41 @@
+"""
+The environment variables of otelctx, as OpenTelemetry's `opentelemetry_environment_variables` entry point wants them.
+
+`opentelemetry-instrument` makes an option of each name that starts with ``OTEL_``; none of these does. An empty value counts as not set, as it does for OpenTelemetry's own.
+"""
+
+from typing import Final
+
+OTELCTX_ENABLED: Final = "OTELCTX_ENABLED"
+"""
+Whether set-up does anything: ``true`` (default) or ``false``.
+
+With ``false`` nothing else is read, so it also gets a program past a broken configuration file.
+"""
+
+OTELCTX_CONFIG: Final = "OTELCTX_CONFIG"
+"""
+A file that is read in place of the nearest ``otelctx.toml``; it has the same form and must exist.
+
+A relative path starts at the working directory.
+"""
+
+OTELCTX_STRICT: Final = "OTELCTX_STRICT"
+"""
+Whether undeclared fields are refused: ``true`` or ``false`` (default).
+"""
+
+OTELCTX_FIELDS: Final = "OTELCTX_FIELDS"
+"""
+Fields to declare, for example ``tenant:remote:header=x-tenant, step, attempt:type=int:metric``.
+
+Commas part the fields and colons the keys of one field; a key alone means true. A value may be percent-encoded; a
+comma (``%2C``), a colon (``%3A``) or a percent sign (``%25``) in it must be.
+"""
+
+OTELCTX_COLLECTOR: Final = "OTELCTX_COLLECTOR"
+"""
+The base address of the collector that the command line asks, ``http://127.0.0.1:4318`` by default.
+
+Where telemetry is sent is said by ``OTEL_EXPORTER_OTLP_ENDPOINT``, as always.
+"""

@@ -1,0 +1,84 @@
+"""
+Installation: everything that makes otelctx work in a process, once, in whatever way the process was started.
+
+It may be called by several hooks of auto-instrumentation, in any order, and by hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+
+from otelctx.boundaries import processes, threads
+from otelctx.propagation.beside import RequestOpening
+from otelctx.propagation.propagator import OtelctxPropagator
+from otelctx.setup import config, edges, providers
+from otelctx.setup.environment_variables import OTELCTX_ENABLED
+from otelctx.signals import log_bridge, log_records
+
+_W3C: Final = ("traceparent", "tracestate", "baggage")
+
+_logger = logging.getLogger("otelctx")
+
+_installed = False
+
+
+def install() -> None:
+    """
+    Install everything, unless ``OTELCTX_ENABLED`` is false; what is installed already stays as it is.
+
+    Raises:
+        ConfigError: a configuration file or variable is wrong. Everything else is installed all the same.
+    """
+    global _installed  # noqa: PLW0603 - once per process
+    if os.environ.get(OTELCTX_ENABLED, "true").strip().lower() == "false":
+        return
+    providers.attach()
+    if _installed:
+        return
+    _installed = True
+    _install_propagator()
+    log_records.install()
+    log_bridge.PATCH.install()
+    threads.install()
+    processes.install()
+    edges.install()
+    config.apply(config.load(os.environ, Path.cwd()))
+
+
+def uninstall() -> None:
+    """Take everything away again that can be; processors stay on their providers."""
+    global _installed  # noqa: PLW0603 - once per process
+    if not _installed:
+        return
+    _installed = False
+    edges.uninstall()
+    processes.uninstall()
+    threads.uninstall()
+    log_bridge.PATCH.uninstall()
+    log_records.uninstall()
+    configured = get_global_textmap()
+    if isinstance(configured, RequestOpening):
+        set_global_textmap(configured.inner)
+
+
+def pre_instrument() -> None:
+    """Install everything before the instrumentors run; this hook runs under every distribution, and never raises."""
+    try:
+        install()
+    except Exception:
+        _logger.exception("otelctx is not fully set up; the application runs on without it")
+
+
+def _install_propagator() -> None:
+    configured = get_global_textmap()
+    own = OtelctxPropagator()
+    if own.fields <= configured.fields:
+        return
+    # OpenTelemetry's default, which nobody chose, or none at all, as from a config file that names none.
+    unchosen = not os.environ.get("OTEL_PROPAGATORS") and configured.fields in ({*_W3C}, set())
+    set_global_textmap(own if unchosen else RequestOpening(configured))

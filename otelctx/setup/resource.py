@@ -1,0 +1,73 @@
+"""
+The resource: which service, process and host the telemetry is from.
+
+The service is named after the project or the program. The command line is left out, since it may hold secrets.
+Attribute names are those of https://opentelemetry.io/docs/specs/semconv/resource/
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+_SERVERS = frozenset({"uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "flask", "celery"})
+_GENERIC = frozenset({"app", "main", "asgi", "wsgi", "__main__"})
+
+
+def service_name(argv: Sequence[str], directory: Path) -> str | None:
+    """
+    Return a name for the service, or None when nothing tells.
+
+    Args:
+        argv: the interpreter's whole command line, as in `sys.orig_argv`.
+        directory: where the program was started; its project, if it or a parent has one, gives the name.
+    """
+    return _project(directory) or _program(argv, directory)
+
+
+def _project(directory: Path) -> str | None:
+    for folder in (directory, *directory.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            # Imported late: a process that has a name already never needs it.
+            from otelctx.setup.sources import read_toml  # noqa: PLC0415
+
+            name = read_toml(file).get("project", {}).get("name")
+            return name if isinstance(name, str) else None
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
+def _program(argv: Sequence[str], directory: Path) -> str | None:
+    words = [word for word in argv[1:] if not word.startswith("-")]
+    if not words:
+        return None
+    program = Path(words[0]).stem
+    if program in _SERVERS:
+        for word in words[1:]:
+            if ":" in word and not word.startswith(("/", "http")) and "/" not in word:
+                names = [name for name in word.partition(":")[0].split(".") if name not in _GENERIC]
+                return names[-1] if names else directory.name or program
+    return program
+
+
+def attributes(environ: Mapping[str, str]) -> dict[str, str | int]:
+    """Return what is known of this process and host, without what ``OTEL_RESOURCE_ATTRIBUTES`` says already."""
+    known: dict[str, str | int] = {
+        "service.instance.id": str(uuid4()),
+        "process.pid": os.getpid(),
+        "process.executable.name": Path(sys.executable or "python").name,
+        "process.runtime.name": sys.implementation.name,
+        "process.runtime.version": platform.python_version(),
+        "host.name": socket.gethostname(),
+        "host.arch": platform.machine(),
+        "os.type": sys.platform,
+    }
+    given = {pair.partition("=")[0].strip() for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")}
+    return {key: value for key, value in known.items() if key not in given}

@@ -1,0 +1,39 @@
+"""
+Attributes: the fields of a place, under the names that telemetry shows them by.
+
+Explicit attributes win: what a span or record already says of itself is never overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from opentelemetry.util.types import AttributeValue
+
+from otelctx.core.fields import attribute_value
+from otelctx.core.layers import Layer
+from otelctx.core.registry import registry
+
+# The attributes here that a binding gave, so that a reader of the trace can tell them from the code's own.
+BOUND: Final = "otelctx.fields"
+
+
+def attributes_of(layer: Layer, hidden: Collection[str]) -> dict[str, AttributeValue]:
+    """Return all that is visible in *layer*, but for the *hidden* field names, by attribute name."""
+    attributes = named(layer.visible(), hidden)
+    bound = layer.bound_names()
+    if bound:
+        attributes[BOUND] = sorted(registry().attribute_of(name) for name in bound if name not in hidden)
+    return attributes
+
+
+def named(values: Mapping[str, object], hidden: Collection[str]) -> dict[str, AttributeValue]:
+    """Return *values*, but for the *hidden* field names, by attribute name."""
+    attribute_of = registry().attribute_of
+    attributes: dict[str, AttributeValue] = {}
+    for name, value in tuple(values.items()):
+        shown = attribute_value(value)
+        if shown is not None and name not in hidden:
+            attributes[attribute_of(name)] = shown
+    return attributes

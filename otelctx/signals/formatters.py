@@ -1,0 +1,104 @@
+"""
+Formatters for stdlib logging: JSON for machines, and a line for people.
+
+Both show the fields and trace ids that the record carries. Neither needs anything but the standard library, and both
+can be named in a ``dictConfig``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from otelctx.core.registry import registry
+from otelctx.signals.log_records import SPAN_ID, TRACE_FLAGS, TRACE_ID
+
+_STANDARD: Final = frozenset(
+    {*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "message", "asctime", "taskName"}
+)
+_TRACE: Final = (TRACE_ID, SPAN_ID, TRACE_FLAGS)
+
+_RESET: Final = "\x1b[0m"
+_DIM: Final = "\x1b[2m"
+_LEVEL_COLOURS: Final = {
+    logging.DEBUG: _DIM,
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[1;31m",
+}
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record carries beyond the standard attributes: fields first, then what the caller gave."""
+    found = {key: value for key, value in record.__dict__.items() if key not in _STANDARD and value is not None}
+    declared = [name for name in registry().by_name if name in found]
+    trace = [name for name in _TRACE if name in found]
+    rest = [key for key in found if key not in declared and key not in trace]
+    return {key: found[key] for key in (*declared, *rest, *trace)}
+
+
+class JsonFormatter(logging.Formatter):
+    """
+    One JSON object a line: time, level, logger, message, fields, extras, trace ids, exception.
+
+    The time is RFC 3339 in UTC with microseconds. A value that JSON does not know becomes its `str`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as one line of JSON."""
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        entry: dict[str, Any] = {
+            "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extras(record),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            entry["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            entry["exception"] = record.exc_text
+        if record.stack_info:
+            entry["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(entry, default=str, ensure_ascii=False)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """
+    One readable line: time, level, logger, message, then fields as ``name=value``.
+
+    Args:
+        colour: emphasise levels with ANSI colours; for a terminal.
+    """
+
+    def __init__(self, *, colour: bool = False) -> None:
+        """Make a formatter, without colours unless asked for."""
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as one line, and its exception on the lines after it."""
+        clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]  # noqa: DTZ006 - local, for people
+        level = f"{record.levelname:<8}"
+        extras = " ".join(f"{key}={_quoted(value)}" for key, value in _extras(record).items() if key not in _TRACE)
+        if self._colour:
+            level = f"{_LEVEL_COLOURS.get(record.levelno, '')}{level}{_RESET}"
+            extras = f"{_DIM}{extras}{_RESET}" if extras else ""
+        line = f"{clock} {level} {record.name}: {record.getMessage()}"
+        if extras:
+            line = f"{line}  {extras}"
+        if record.exc_info and record.exc_info[0] is not None:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        elif record.exc_text:
+            line = f"{line}\n{record.exc_text}"
+        if record.stack_info:
+            line = f"{line}\n{self.formatStack(record.stack_info)}"
+        return line
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    plain = text and text.isprintable() and not any(character in text for character in ' "=')
+    return text if plain else json.dumps(text, ensure_ascii=False)

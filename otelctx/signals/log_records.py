@@ -1,0 +1,109 @@
+"""
+Fields and trace ids on every stdlib log record, through the record factory.
+
+The factory calls the one that was there before, and never takes anything from a record: what it already has wins, and
+what the caller gives in ``extra`` wins too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+
+from otelctx.core.fields import attribute_value
+from otelctx.core.registry import registry
+from otelctx.core.state import current_layer
+
+Factory = Callable[..., logging.LogRecord]
+
+# https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/
+TRACE_ID: Final = "trace_id"
+SPAN_ID: Final = "span_id"
+TRACE_FLAGS: Final = "trace_flags"
+
+
+def stamps() -> dict[str, Any]:
+    """
+    Return what a log record gets here, by field name.
+
+    Declared fields and trace ids are always there, as None when they have no value, so that a format string may name
+    them.
+    """
+    declared = registry()
+    hidden = declared.hidden_from_logs
+    values: dict[str, Any] = {name: None for name in declared.by_name if name not in hidden}
+    layer = current_layer()
+    if layer is not None:
+        for name, value in tuple(layer.visible().items()):
+            shown = attribute_value(value)
+            if shown is not None and name not in hidden:
+                values[name] = shown
+    span = get_current_span().get_span_context()
+    values[TRACE_ID] = format_trace_id(span.trace_id) if span.is_valid else None
+    values[SPAN_ID] = format_span_id(span.span_id) if span.is_valid else None
+    values[TRACE_FLAGS] = f"{span.trace_flags:02x}" if span.is_valid else None
+    return values
+
+
+class StampedDict(dict[str, Any]):
+    """
+    A record's ``__dict__`` in which stamps do not count as present.
+
+    `logging.Logger.makeRecord` refuses an ``extra`` whose key the record has already. An application that passes
+    ``extra={"user_id": …}`` must work as before, and its value must win.
+    """
+
+    __slots__ = ("stamped",)
+
+    stamped: dict[str, Any]
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) and not (key in self.stamped and self[str(key)] is self.stamped[str(key)])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def stamp(record: logging.LogRecord) -> logging.LogRecord:
+    """Give *record* the fields and trace ids of here, and return it."""
+    before = record.__dict__
+    if type(before) is StampedDict:
+        return record
+    added = stamps()
+    attributes = StampedDict(added)
+    attributes.update(before)
+    attributes.stamped = {key: value for key, value in added.items() if key not in before}
+    record.__dict__ = attributes
+    return record
+
+
+class _StampingFactory:
+    """A record factory that stamps what another one makes, until it is switched off."""
+
+    def __init__(self, inner: Factory) -> None:
+        self.inner = inner
+        self.on = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = self.inner(*args, **kwargs)
+        return stamp(record) if self.on else record
+
+
+def install() -> None:
+    """Put the stamping factory on top of the current one; once is enough."""
+    current = logging.getLogRecordFactory()
+    if not isinstance(current, _StampingFactory):
+        logging.setLogRecordFactory(_StampingFactory(current))
+    else:
+        current.on = True
+
+
+def uninstall() -> None:
+    """Take the stamping factory off; under a factory of somebody else it stays and does nothing."""
+    current = logging.getLogRecordFactory()
+    if isinstance(current, _StampingFactory):
+        current.on = False
+        logging.setLogRecordFactory(current.inner)

@@ -1,0 +1,64 @@
+"""
+Fields on OTLP log records, under their attribute names.
+
+Needs the SDK. A record that came through stdlib logging carries stamps by field name, made for formatters; here they
+become the attributes that spans have too, and those with no value go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.trace import TraceFlags
+
+from otelctx.core.registry import registry
+from otelctx.core.state import current_layer
+from otelctx.signals.attributes import attributes_of
+from otelctx.signals.log_records import SPAN_ID, TRACE_FLAGS, TRACE_ID
+
+
+class FieldLogRecordProcessor(LogRecordProcessor):
+    """Gives each log record the fields of the Context it was emitted in; it must be the first processor."""
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Stamp *log_record*; an attribute that the caller gave stays as it is."""
+        record = log_record.log_record
+        # The SDK makes it a mutable mapping, whatever it was given.
+        attributes = cast("MutableMapping[str, Any] | None", record.attributes)
+        if attributes is None:
+            return
+        _translate(record, attributes)
+        layer = current_layer(record.context) or current_layer()
+        if layer is None:
+            return
+        for key, value in attributes_of(layer, registry().hidden_from_logs).items():
+            if key not in attributes:
+                attributes[key] = value
+
+    def shutdown(self) -> None:
+        """Do nothing: there is nothing to deliver."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the interface
+        """Return True: there is nothing to deliver."""
+        return True
+
+
+def _translate(record: LogRecord, attributes: MutableMapping[str, Any]) -> None:
+    """
+    Give what came by field name its attribute name, and what came as text of a trace id its place.
+
+    A record may be emitted far from where it was made, by the thread of a `logging.handlers.QueueListener`; then what
+    it carries is all there is.
+    """
+    for name, field in registry().by_name.items():
+        if name in attributes and ((value := attributes[name]) is None or field.attribute_name != name):
+            del attributes[name]
+            if value is not None and field.attribute_name not in attributes:
+                attributes[field.attribute_name] = value
+    stamps = [attributes.pop(name, None) for name in (TRACE_ID, SPAN_ID, TRACE_FLAGS)]
+    if not record.trace_id and all(isinstance(stamp, str) for stamp in stamps):
+        record.trace_id, record.span_id, flags = (int(stamp, 16) for stamp in stamps)
+        record.trace_flags = TraceFlags(flags)
