@@ -15,7 +15,7 @@ from otelctx.setup.resource import attributes
 _LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
 
 
-class OtelctxConfigurator(_OTelSDKConfigurator):
+class OtelctxConfigurator(_OTelSDKConfigurator):  # type: ignore[misc]
     """Configures the SDK from the standard variables or from ``OTEL_CONFIG_FILE``."""
 
     def _configure(self, **kwargs: Any) -> None:

@@ -35,6 +35,8 @@ def set_defaults(environ: MutableMapping[str, str]) -> None:
     """Add to *environ* what it does not say."""
     for name, value in _DEFAULTS.items():
         environ.setdefault(name, value)
-    named = "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    if not named and (name := service_name(sys.orig_argv, Path.cwd())):
-        environ["OTEL_SERVICE_NAME"] = name
+    if "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+        return
+    service = service_name(sys.orig_argv, Path.cwd())
+    if service is not None:
+        environ["OTEL_SERVICE_NAME"] = service

@@ -12,6 +12,7 @@ import platform
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,14 +35,22 @@ def _project(directory: Path) -> str | None:
     for folder in (directory, *directory.parents):
         file = folder / "pyproject.toml"
         if file.is_file():
-            # Imported late: a process that has a name already never needs it.
-            from otelctx.setup.sources import read_toml  # noqa: PLC0415
-
-            name = read_toml(file).get("project", {}).get("name")
-            return name if isinstance(name, str) else None
+            return _project_name(file)
         if (folder / ".git").exists():
             return None
     return None
+
+
+def _project_name(file: Path) -> str | None:
+    # Imported late: a process that has a name already never needs it.
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        project = toml.loads(file.read_text("utf-8")).get("project")
+    except (OSError, ValueError):
+        # The file is of other tools; that it is wrong is theirs to say.
+        return None
+    name = project.get("name") if isinstance(project, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _program(argv: Sequence[str], directory: Path) -> str | None:

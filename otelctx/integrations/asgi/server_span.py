@@ -49,7 +49,7 @@ class ServerSpan:
         _JOIN.install()
         self._middleware = OpenTelemetryMiddleware(
             app,
-            excluded_urls=_Excluded(tuple(get_excluded_urls(name) for name in _NAMES)),  # type: ignore[arg-type]
+            excluded_urls=_Excluded(tuple(get_excluded_urls(name) for name in _NAMES)),
             server_request_hook=_mark,
             exclude_spans=["receive", "send"],
         )

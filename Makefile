@@ -1,0 +1,56 @@
+# make demo   see one request across three services, on this machine, with nothing installed but Python
+# make test   run the tests
+# make check  run every static check and try the built wheel in a clean environment
+# make help   list all targets
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types imports wheel format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the package, all extras and the test tools; quick when it is there
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "otelctx needs Python 3.10 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) (a minute or two, once) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "Making $(VENV) failed; on Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip install --quiet --upgrade --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
+
+demo: $(READY) ## run three services and show the story of one request; KEEP=1 leaves them running
+	@$(BIN)/otelctx demo $(if $(KEEP),--keep)
+
+test: $(READY) ## run the tests; ARGS="-k name" narrows them
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports wheel ## every static check, and the built wheel in a clean environment
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY) ## mypy and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+imports: $(READY) ## import-linter: the floors of docs/architecture.md
+	$(BIN)/lint-imports --no-cache
+
+wheel: $(READY) ## build the wheel, and try it and each extra in a clean environment
+	$(BIN)/python tests/packaging/check_wheel.py
+
+format: $(READY) ## let ruff format and fix what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove .venv and everything built
+	rm -rf $(VENV) dist build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
