@@ -16,7 +16,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from opentelemetry.context import attach
 from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import set_span_in_context
 
+from otelctx.core.state import current_request
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, echoed_headers, open_for
 
@@ -108,6 +110,16 @@ def at_the_edge(original: Callable[..., Iterable[bytes]]) -> Callable[..., Itera
 
 def in_request_of(environ: object, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call *function*, a server's that logs, in the request that *environ* was served in, if it was."""
-    inside = environ.get(_INSIDE) if isinstance(environ, dict) else None
+    inside: Context | None = environ.get(_INSIDE) if isinstance(environ, dict) else None
+    if inside is None:
+        return function(*args, **kwargs)
     # A copy, because the server may log while the application is running.
-    return function(*args, **kwargs) if inside is None else inside.copy().run(function, *args, **kwargs)
+    inside = inside.copy()
+    inside.run(_enter_entry_span)
+    return inside.run(function, *args, **kwargs)
+
+
+def _enter_entry_span() -> None:
+    request = current_request()
+    if request is not None:
+        attach(set_span_in_context(request.entry_span))

@@ -16,8 +16,7 @@ from otelctx.core.registry import declare
 from otelctx.errors import ConfigError, FieldError
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
-from otelctx.setup.config_variables import is_disabled, read_variables
-from otelctx.setup.environment_variables import OTELCTX_ENABLED
+from otelctx.setup.config_variables import read_variables
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,11 @@ class Settings:
     What is configured.
 
     Attributes:
-        enabled: whether set-up is to do anything.
         strict: whether undeclared fields are refused.
         fields: the declared fields; a built-in one only when its declaration changes.
         sources: the files and variables that said something, the weakest first.
     """
 
-    enabled: bool = True
     strict: bool = False
     fields: tuple[Field, ...] = ()
     sources: tuple[str, ...] = ()
@@ -52,8 +49,6 @@ def load(environ: Mapping[str, str], directory: Path) -> Settings:
     Raises:
         ConfigError: with one line for each mistake: the file or variable, the key and what was expected.
     """
-    if is_disabled(environ):
-        return Settings(enabled=False, sources=(OTELCTX_ENABLED,))
     problems: list[str] = []
     sources = [*read_files(environ, directory, problems), *read_variables(environ, problems)]
     settings = _settings(sources, problems) if sources else Settings()

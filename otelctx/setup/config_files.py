@@ -137,9 +137,12 @@ def _read_opentelemetry(path: Path, problems: list[str]) -> Iterator[Source]:
     except (ConfigurationError, ValueError) as error:
         problems.append(f"{path}: {error}")
         return
-    python = instrumentation.python if instrumentation is not None else None
-    if python is not None and "otelctx" in python:
-        yield from _table(str(path), "instrumentation/development.python.otelctx", python["otelctx"] or {}, problems)
+    python = (instrumentation.python if instrumentation is not None else None) or {}
+    section: dict[str, object] = dict(python.get("otelctx") or {})
+    # OpenTelemetry's own key, in the section of any instrumentation; one that is switched off says nothing.
+    is_enabled = section.pop("enabled", True)
+    if section and is_enabled:
+        yield Source(str(path), "instrumentation/development.python.otelctx", section)
 
 
 def _table(label: str, prefix: str, value: object, problems: list[str]) -> Iterator[Source]:

@@ -22,7 +22,6 @@ Text = Annotated[str, Meta(description="a string")]
 class OtelctxTable(TypedDict, total=False):
     """The table ``[otelctx]``."""
 
-    enabled: Switch
     strict: Switch
     fields: Annotated[dict[Any, Any], Meta(description="a table with a table for each field")]
 

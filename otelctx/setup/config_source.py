@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 # unquoted-key, TOML v1.0.0, "Keys"; other keys are shown in quotes.
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -29,7 +29,7 @@ class Source:
 
     label: str
     prefix: str
-    table: Mapping[object, object]
+    table: Mapping[Any, object]
     is_text: bool = False
 
     def at(self, *keys: object) -> str:

@@ -10,28 +10,17 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
 from otelctx.setup.config_source import Source
-from otelctx.setup.environment_variables import OTELCTX_ENABLED, OTELCTX_FIELDS, OTELCTX_STRICT
-
-
-def is_disabled(environ: Mapping[str, str]) -> bool:
-    """
-    Tell whether *environ* switches everything off.
-
-    >>> is_disabled({"OTELCTX_ENABLED": "false"}), is_disabled({})
-    (True, False)
-    """
-    return environ.get(OTELCTX_ENABLED, "").strip().lower() in {"false", "0"}
+from otelctx.setup.environment_variables import OTELCTX_FIELDS, OTELCTX_STRICT
 
 
 def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Source]:
     """Yield what the variables in *environ* say; mistakes in their grammar are added to *problems*."""
-    for name, key in ((OTELCTX_ENABLED, "enabled"), (OTELCTX_STRICT, "strict")):
-        text = environ.get(name, "").strip()
-        if text:
-            yield Source(name, "", {key: text}, is_text=True)
-    text = environ.get(OTELCTX_FIELDS, "").strip()
-    if text:
-        yield Source(OTELCTX_FIELDS, "", {"fields": parse_fields(text, problems)}, is_text=True)
+    strict = environ.get(OTELCTX_STRICT, "").strip()
+    if strict:
+        yield Source(OTELCTX_STRICT, "", {"strict": strict}, is_text=True)
+    fields = environ.get(OTELCTX_FIELDS, "").strip()
+    if fields:
+        yield Source(OTELCTX_FIELDS, "", {"fields": parse_fields(fields, problems)}, is_text=True)
 
 
 def parse_fields(text: str, problems: list[str]) -> dict[str, dict[str, object]]:

@@ -1,16 +1,15 @@
 """
 The environment variables of otelctx, as OpenTelemetry's `opentelemetry_environment_variables` entry point wants them.
 
-`opentelemetry-instrument` makes an option of each name that starts with ``OTEL_``; none of these does. An empty value counts as not set, as it does for OpenTelemetry's own.
+`opentelemetry-instrument` makes an option of each name that starts with ``OTEL_``; none of these does.
+An empty value counts as not set, as it does for OpenTelemetry's own.
 """
 
 from typing import Final
 
 OTELCTX_ENABLED: Final = "OTELCTX_ENABLED"
 """
-Whether set-up does anything: ``true`` (default) or ``false``.
-
-With ``false`` nothing else is read, so it also gets a program past a broken configuration file.
+Whether set-up does anything: ``true`` (default) or ``false``. With ``false`` no configuration is read either.
 """
 
 OTELCTX_CONFIG: Final = "OTELCTX_CONFIG"

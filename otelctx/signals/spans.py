@@ -37,6 +37,7 @@ class FieldSpanProcessor(SpanProcessor):
         attributes = attributes_of(layer, registry().hidden_from_spans)
         request = layer.request
         if request is not None and _is_entry(span):
+            request.entry_span = span
             request.listeners.append(_WriteThrough(span))
             attributes.update(_origins(request))
         given = span.attributes or {}
