@@ -20,8 +20,8 @@ def resolve_command(command: Sequence[str]) -> list[str]:
     """
     Return *command* with the path of its program first.
 
-    `-m module` and `script.py` run in this Python. Everything else is looked up in PATH, then beside this Python, so
-    that an environment need not be activated.
+    `-m module` and `script.py` run in this Python. Everything else is looked up beside this Python, then in PATH: a
+    program of another environment would not find what instruments it.
 
     Raises:
         CommandError: there is no such program (status 127), or it may not be executed (126).
@@ -36,7 +36,7 @@ def resolve_command(command: Sequence[str]) -> list[str]:
         raise CommandError(message, NOT_FOUND)
     # A link to the interpreter must not be followed: the environment is where the link is.
     beside_python = str(Path(sys.executable).parent)
-    program = shutil.which(name) or shutil.which(name, path=beside_python)
+    program = shutil.which(name, path=beside_python) or shutil.which(name)
     if program is not None:
         return [program, *arguments]
     if os.path.dirname(name) and Path(name).exists():  # noqa: PTH120  (pathlib drops the "./" that makes it a path)

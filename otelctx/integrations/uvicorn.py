@@ -1,12 +1,15 @@
 """
 uvicorn: the edge around every application it serves, under its own command, workers, reload and gunicorn.
 
-It stands inside uvicorn's handling of proxy headers, so that the client is who the proxy says it is.
+The edge stands inside uvicorn's handling of proxy headers, so that the client is who the proxy says it is. When a
+signal has stopped the server, uvicorn ends the process by that signal, past all atexit hooks; what has to be done at
+the end is done before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from types import ModuleType
 from typing import Any
@@ -30,3 +33,21 @@ def patch(config: ModuleType, edge: Callable[[Any], Any]) -> Patch:
         return load
 
     return Patch(config.Config, "load", loading)
+
+
+def end_patch(server: ModuleType, at_end: Callable[[], None]) -> Patch:
+    """Let the ``Server`` of module *server*, ``uvicorn.server``, call *at_end* before it ends the process."""
+
+    def capturing(original: Callable[[Any], AbstractContextManager[None]]) -> Callable[[Any], Any]:
+        @contextmanager
+        @wraps(original)
+        def capture_signals(self: Any) -> Iterator[None]:
+            with original(self):
+                yield
+                # Past this point the signal is raised again. Without one, the application may still go on.
+                if getattr(self, "_captured_signals", None):
+                    at_end()
+
+        return capture_signals
+
+    return Patch(server.Server, "capture_signals", capturing)

@@ -110,11 +110,11 @@ def at_the_edge(original: Callable[..., Iterable[bytes]]) -> Callable[..., Itera
 
 def in_request_of(environ: object, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call *function*, a server's that logs, in the request that *environ* was served in, if it was."""
-    inside: Context | None = environ.get(_INSIDE) if isinstance(environ, dict) else None
-    if inside is None:
+    served: Context | None = environ.get(_INSIDE) if isinstance(environ, dict) else None
+    if served is None:
         return function(*args, **kwargs)
     # A copy, because the server may log while the application is running.
-    inside = inside.copy()
+    inside = served.copy()
     inside.run(_enter_entry_span)
     return inside.run(function, *args, **kwargs)
 

@@ -1,16 +1,19 @@
 """
-Responses: the id of the request on each of them, and one for an application that failed before it gave any.
+Responses: the id of the request on each of them, its span around them, and one for an application that gave none.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.trace import Status, StatusCode, get_current_span
+from opentelemetry.context import Context, attach
+from opentelemetry.trace import Status, StatusCode, get_current_span, set_span_in_context
 
+from otelctx.core.block import restore
+from otelctx.core.state import layer_in
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import echoed_headers
+from otelctx.signals.write_through import server_span
 
 _BEGINS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -20,7 +23,7 @@ def echoing(send: Send, context: Context) -> Send:
 
     async def send_with_echo(message: Message) -> None:
         if message["type"] in _BEGINS:
-            headers = list(message.get("headers") or ())
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
             there = {bytes(name).lower() for name, _ in headers}
             added = [(name.encode(), text.encode()) for name, text in echoed_headers(context)]
             headers += [(name, text) for name, text in added if name not in there]
@@ -28,6 +31,28 @@ def echoing(send: Send, context: Context) -> Send:
         await send(message)
 
     return send_with_echo
+
+
+def within_span(send: Send, context: Context) -> Send:
+    """
+    Return *send* so that the server, which may log, finds the server span of the request of *context* there.
+
+    A span that a framework makes further in may be over by then.
+    """
+    layer = layer_in(context)
+    request = None if layer is None else layer.request
+
+    async def send_within_span(message: Message) -> None:
+        if get_current_span().get_span_context().is_valid:
+            await send(message)
+            return
+        token = attach(set_span_in_context(server_span(request)))
+        try:
+            await send(message)
+        finally:
+            restore(token)
+
+    return send_within_span
 
 
 class Failsafe:
@@ -57,13 +82,18 @@ class Failsafe:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
-            span = get_current_span()
-            if span.is_recording():
-                span.record_exception(error)
-                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            # Once the response has begun, the server span is still open further out, and is told there.
             if not begun:
+                _record(error)
                 await _answer_500(send)
             raise
+
+
+def _record(error: Exception) -> None:
+    span = get_current_span()
+    if span.is_recording():
+        span.record_exception(error)
+        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
 
 async def _answer_500(send: Send) -> None:

@@ -27,10 +27,11 @@ _ROUTE_MARK: Final = "otelctx.route"
 _NAMES: Final = ("ASGI", "FASTAPI", "STARLETTE")
 
 
-class _Excluded:
+class _Excluded(ExcludeList):
     """All lists of URLs that are not to be traced, together."""
 
     def __init__(self, lists: tuple[ExcludeList, ...]) -> None:
+        super().__init__([])
         self._lists = lists
 
     def url_disabled(self, url: str) -> bool:
