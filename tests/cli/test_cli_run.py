@@ -147,10 +147,15 @@ class TestResolveCommand:
         monkeypatch.setenv("PATH", "/nowhere")
         assert resolve_command(["python", "-c", "1"]) == [str(Path(sys.executable).parent / "python"), "-c", "1"]
 
-    def test_the_path_comes_first(self, monkeypatch, tmp_path):
-        mine = executable(tmp_path / "python", "#!/bin/sh\n")
+    def test_they_come_before_programs_of_other_environments(self, monkeypatch, tmp_path):
+        executable(tmp_path / "python", "#!/bin/sh\n")
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert resolve_command(["python"]) == [str(mine)]
+        assert resolve_command(["python"]) == [str(Path(sys.executable).parent / "python")]
+
+    def test_others_are_found_in_the_path(self, monkeypatch, tmp_path):
+        mine = executable(tmp_path / "shop", "#!/bin/sh\n")
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert resolve_command(["shop"]) == [str(mine)]
 
     def test_a_directory_named_like_a_python_file_is_not_run(self, tmp_path):
         (tmp_path / "x.py").mkdir()
