@@ -1,0 +1,63 @@
+"""
+What every test starts with: the built-in fields, an empty Context, nothing said yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Tracer
+
+import otelctx
+from otelctx.core import registry, reports, state, verbs
+
+TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
+    declared = registry.replace(registry.Registry())
+    ambient = state._ambient.set(None)
+    context = attach(Context())
+    said_so, verbs._said_so = verbs._said_so, False
+    with reports._lock:
+        reports._counts.clear()
+        reports._logged_at.clear()
+    doctest_namespace.update({name: getattr(otelctx, name) for name in otelctx.__all__})
+    yield
+    verbs._said_so = said_so
+    detach(context)
+    state._ambient.reset(ambient)
+    registry.replace(declared)
+
+
+@pytest.fixture
+def tracer() -> Tracer:
+    """A tracer of the real SDK that records and exports nothing."""
+    return TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each asynchronous test that uses `tasks` every kind of them that this Python has."""
+    if "tasks" in metafunc.fixturenames:
+        asynchronous = inspect.iscoroutinefunction(metafunc.function)
+        metafunc.parametrize("tasks", TASKS if asynchronous else TASKS[:1], indirect=True)
+
+
+@pytest.fixture
+async def tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Run the test with tasks that start when they are waited for, and with tasks that start at once."""
+    if sys.version_info >= (3, 12) and request.param == "eager":
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        yield
+        loop.set_task_factory(None)
+    else:
+        yield
