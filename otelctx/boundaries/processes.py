@@ -10,14 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextvars import Context
 from functools import wraps
-from multiprocessing import util
 from typing import Any, TypeVar
 
-from opentelemetry import metrics, trace
-from opentelemetry._logs import get_logger_provider
 from opentelemetry.context import attach, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from otelctx.boundaries import ending
 from otelctx.boundaries.patches import Patch
 from otelctx.core.block import restore
 from otelctx.core.fields import attribute_value
@@ -26,8 +24,6 @@ from otelctx.core.request import Request
 from otelctx.core.state import current_layer, with_layer
 
 R = TypeVar("R")
-
-FLUSH_MILLIS = 5_000
 
 
 class _Job:
@@ -49,7 +45,7 @@ class _Job:
 
     def __call__(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         """Call *function* in the worker, as if it were where the job was made."""
-        _flush_when_the_worker_ends()
+        ending.flush_when_worker_ends()
         context = TraceContextTextMapPropagator().extract(self.headers, get_current())
         if self.values is not None:
             context = with_layer(context, Layer(Request(self.values, self.carried)))
@@ -58,24 +54,6 @@ class _Job:
             return function(*args, **kwargs)
         finally:
             restore(token)
-
-
-_flushes = False
-
-
-def _flush_when_the_worker_ends() -> None:
-    # A worker leaves by os._exit, past every atexit hook; multiprocessing's own finalizers do run.
-    global _flushes  # noqa: PLW0603 - once per process
-    if not _flushes:
-        _flushes = True
-        util.Finalize(None, _flush, exitpriority=100)
-
-
-def _flush() -> None:
-    for provider in (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider()):
-        force_flush = getattr(provider, "force_flush", None)
-        if force_flush is not None:
-            force_flush(FLUSH_MILLIS)
 
 
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
@@ -91,10 +69,12 @@ _PATCH = Patch(ProcessPoolExecutor, "submit", _submit)
 
 
 def install() -> None:
-    """Let process pools carry the request."""
+    """Let process pools carry the request, and workers of `multiprocessing` send what they hold before they end."""
     _PATCH.install()
+    ending.install()
 
 
 def uninstall() -> None:
     """Restore what Python does by itself."""
+    ending.uninstall()
     _PATCH.uninstall()

@@ -34,7 +34,7 @@ class bind(Block):  # noqa: N801 - it is used as a verb
 
     __slots__ = ("_values",)
 
-    def __init__(self, **values: object) -> None:
+    def __init__(self, /, **values: object) -> None:
         """Prepare a block in which *values* are seen."""
         super().__init__()
         self._values = accepted(values)

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from opentelemetry.context import Context, attach, detach
 
-from otelctx.core.steps import wrapper_of
+from otelctx.core.steps import driven, wrapper_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,7 +96,9 @@ class Block(ABC):
         @wraps(function)
         def plain(*args: P.args, **kwargs: P.kwargs) -> R:
             with self._again():
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            # It may be asynchronous for all that, as a callable object or somebody's wrapper is.
+            return driven(self._private_context, result)
 
         return plain
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
+from math import isfinite
 from typing import Final
 
 from opentelemetry.util.types import AttributeValue
@@ -33,10 +34,23 @@ _DECODERS: Final[dict[type, Callable[[str], FieldValue]]] = {
 # token, RFC 9110 section 5.6.2; also the grammar of a baggage key (W3C Baggage, section 3.3.1.1) and of a header name.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+# Not text: no encoding of it exists, so everything that sends or stores it later would raise.
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+# OTLP's integers have 64 bits (`AnyValue.int_value`); infinities and NaN have no JSON. Both are outside.
+_INT64: Final = 2**63
+
 # What a request id may look like on the wire: no separators of headers, logs or shells in it.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._~:+/=@-]+")
 
-_RESERVED_HEADERS: Final = frozenset({"traceparent", "tracestate", "baggage", "cookie", "authorization", "host"})
+_ARGUMENTS: Final = frozenset({"carrier", "nested"})
+
+_RESERVED_HEADERS: Final = frozenset(
+    {
+        *("traceparent", "tracestate", "baggage", "cookie", "set-cookie", "authorization", "proxy-authorization"),
+        *("host", "connection", "content-length", "content-type", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +102,22 @@ class Field:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if not self.name.isidentifier():
+        if not isinstance(self.name, str) or not self.name.isidentifier():
             raise FieldError(f"Field {self.name!r}: a name must be an identifier, such as 'tenant_id'")
-        if self.type not in _DECODERS:
+        if self.name in _ARGUMENTS:
+            raise self._error("the name is an argument of otelctx.request(); choose another")
+        if not isinstance(self.type, type) or self.type not in _DECODERS:
             raise self._error(f"type must be str, int, float or bool, not {self.type!r}")
+        self._check_wire()
+        if self.max_length < 1 or self.metric_limit < 1:
+            raise self._error("max_length and metric_limit must be at least 1")
+        if self.default is not None and not isinstance(self.default, self.type):
+            raise self._error(f"default {self.default!r} is not of type {self.type.__name__}")
+        for what, function in (("validate", self.validate), ("generate", self.generate)):
+            if function is not None and not callable(function):
+                raise self._error(f"{what} must be a function, not {function!r}")
+
+    def _check_wire(self) -> None:
         if not self.remote and (self.header or self.key):
             raise self._error("only a remote field has a header or a baggage key; add remote=True")
         if self.echo and not self.header:
@@ -102,10 +128,6 @@ class Field:
             raise self._error(f"header {self.header!r} must be a lower-case header name, such as 'x-tenant'")
         if self.header in _RESERVED_HEADERS:
             raise self._error(f"header {self.header!r} has a meaning of its own; choose another")
-        if self.max_length < 1 or self.metric_limit < 1:
-            raise self._error("max_length and metric_limit must be at least 1")
-        if self.default is not None and not isinstance(self.default, self.type):
-            raise self._error(f"default {self.default!r} is not of type {self.type.__name__}")
 
     def _error(self, what: str) -> FieldError:
         return FieldError(f"Field {self.name!r}: {what}")
@@ -120,6 +142,17 @@ class Field:
         """The attribute on spans, log records and metric points."""
         return self.attribute or self.name
 
+    def generated(self) -> FieldValue | None:
+        """Return a new value from `generate`, or None where there is none to have."""
+        if self.generate is None:
+            return None
+        try:
+            value = self.generate()
+        except Exception:  # noqa: BLE001 - it is other people's code, and this is the request path
+            report("field.generate_raised", "The generate function of field %r raised", self.name)
+            return None
+        return None if value is None else self.accept(value)
+
     def accept(self, value: object) -> FieldValue | None:
         """
         Return *value* as this field holds it, or None when it does not fit; that is counted and reported.
@@ -128,16 +161,24 @@ class Field:
         """
         if type(value) is not self.type:
             value = self._converted(value)
-        if value is None or (isinstance(value, str) and len(value) > self.max_length) or not self._valid(value):
+        if value is None or not (self._fits(value) and self._valid(value)):
             report("field.refused", "A value for field %r was refused: it does not fit its declaration", self.name)
             return None
         return value
 
     def _converted(self, value: object) -> FieldValue | None:
         try:
-            return _DECODERS[self.type](str(value))
-        except (ValueError, KeyError):
+            # Past an own `__str__` of a text's subclass: a member of a str enum is its value, not its name.
+            return _DECODERS[self.type](str.__str__(value) if isinstance(value, str) else str(value))
+        except Exception:  # noqa: BLE001 - `str` of somebody's object is other people's code
             return None
+
+    def _fits(self, value: object) -> bool:
+        if isinstance(value, str):
+            return len(value) <= self.max_length and (value.isascii() or _LONE_SURROGATE.search(value) is None)
+        if isinstance(value, float):
+            return isfinite(value)
+        return not isinstance(value, int) or -_INT64 <= value < _INT64
 
     def _valid(self, value: object) -> bool:
         if self.validate is None:
@@ -160,7 +201,9 @@ def wire_text(value: object) -> str:
 
 def attribute_value(value: object) -> AttributeValue | None:
     """Return *value* as telemetry may show it, or None: an object that is not a plain value stays in the process."""
-    return value if isinstance(value, (str, int, float, bool)) else None
+    if isinstance(value, int):
+        return value if -_INT64 <= value < _INT64 else None
+    return value if isinstance(value, (str, float)) else None
 
 
 REQUEST_ID: Final = Field(

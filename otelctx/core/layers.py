@@ -9,7 +9,7 @@ copy of anything to keep in step. Its mapping shows remote fields only; a local 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Final
 
 from otelctx.core.fields import wire_text
@@ -52,12 +52,16 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
             self._fold()
 
     def _fold(self) -> None:
+        self.bound, self.members = self._merged()
+        self.parent, self.depth = None, 0
+
+    def _merged(self) -> tuple[dict[str, object], dict[str, str | None]]:
         bound: dict[str, object] = {}
         members: dict[str, str | None] = {}
         for layer in self._outwards_in():
             bound.update(layer.bound)
             members.update(layer.members)
-        self.bound, self.members, self.parent, self.depth = bound, members, None, 0
+        return bound, members
 
     def _outwards_in(self) -> list[Layer]:
         chain: list[Layer] = []
@@ -74,29 +78,30 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         """Return the value of *name* as seen from here, None where it is hidden, or `ABSENT`."""
         layer: Layer | None = self
         while layer is not None:
-            if name in layer.bound:
-                return layer.bound[name]
+            # One look-up: `write` may take the name off between two, from another thread.
+            value = layer.bound.get(name, ABSENT)
+            if value is not ABSENT:
+                return value
             layer = layer.parent
         request = self.request
         return ABSENT if request is None else request.values.get(name, ABSENT)
 
-    def visible(self) -> Mapping[str, object]:
-        """Return all values by name as seen from here. It may be the request's own dict: read it, do not keep it."""
-        values = {} if self.request is None else self.request.values
-        if self.parent is None and not self.bound:
-            return values
-        values = dict(values)
+    def visible(self) -> dict[str, object]:
+        """Return all values by name as seen from here; None where one is hidden."""
+        # Copied before anything is iterated: another thread may write to the request meanwhile.
+        values = {} if self.request is None else self.request.values.copy()
         for layer in self._outwards_in():
             values.update(layer.bound)
         return values
 
     def bound_names(self) -> set[str]:
         """Return the names that have a bound value here."""
-        return {name for layer in self._outwards_in() for name, value in layer.bound.items() if value is not None}
+        chain = [layer.bound.copy() for layer in self._outwards_in()]
+        return {name for bound in chain for name, value in bound.items() if value is not None}
 
     def undeclared(self) -> dict[str, str]:
         """Return the baggage members that no field declares, by key."""
-        members: dict[str, str | None] = {} if self.request is None else dict(self.request.carried)
+        members: dict[str, str | None] = {} if self.request is None else {**self.request.carried}
         for layer in self._outwards_in():
             members.update(layer.members)
         return {key: text for key, text in members.items() if text is not None}
@@ -105,18 +110,32 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         """Return all that may leave the process, by baggage key."""
         by_name = registry().by_name
         members = self.undeclared()
-        for name, value in tuple(self.visible().items()):
+        for name, value in self.visible().items():
             field = by_name.get(name)
             if value is not None and field is not None and field.remote:
                 members[field.baggage_key] = wire_text(value)
         return members
 
-    def pierce(self, names: Mapping[str, object]) -> None:
-        """Take *names* off every binding around this place, so that what the request now says is seen here."""
+    def write(self, changes: Mapping[str, object]) -> None:
+        """
+        Make *changes* to the request, and take their names off every binding around this place.
+
+        In this order: another thread in the same place sees the value from before or the new one, never an outer one.
+        """
+        request = self.request
+        if request is None:
+            raise LookupError("There is no request here to write to")
+        request.write(changes)
         layer: Layer | None = self
         while layer is not None:
-            without(layer.bound, names)
+            without(layer.bound, changes)
             layer = layer.parent
+
+    def on(self, request: Request, without_names: Iterable[str] = ()) -> Layer:
+        """Return one link on *request* that shows what this chain does, but for the bindings of *without_names*."""
+        bound, members = self._merged()
+        without(bound, without_names)
+        return Layer(request, None, bound, members)
 
     # What OpenTelemetry asks of a dict under its baggage key.
 
@@ -125,15 +144,20 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         return Layer(self.request, self)
 
     def __setitem__(self, key: str, value: object) -> None:
-        field = registry().by_key.get(key)
+        declared = registry()
+        # The name of a local field stays one: what was declared to stay in the process does not leave by this door.
+        field = declared.by_key.get(key) or declared.by_name.get(key)
         if field is None:
-            self.members[key] = str(value)
+            self.members[key] = None if value is None else str(value)
         else:
-            self.bound[field.name] = field.accept(value)
+            self.bound[field.name] = None if value is None else field.accept(value)
 
     def __delitem__(self, key: str) -> None:
         if key not in self.wire():
             raise KeyError(key)
+        self._hide(key)
+
+    def _hide(self, key: str) -> None:
         field = registry().by_key.get(key)
         if field is None:
             self.members[key] = None
@@ -154,13 +178,40 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
     __eq__ = Mapping.__eq__
     get = Mapping.get  # type: ignore[assignment]
     keys = Mapping.keys  # type: ignore[assignment]
-    items = Mapping.items  # type: ignore[assignment]
-    values = Mapping.values  # type: ignore[assignment]
-    pop = MutableMapping.pop
     popitem = MutableMapping.popitem
-    clear = MutableMapping.clear
     update = MutableMapping.update
     setdefault = MutableMapping.setdefault
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self.wire())
+
+    # Both are of one moment: other code iterates them while another thread writes to the request.
+
+    def items(self) -> ItemsView[str, object]:  # type: ignore[override]
+        """Return the pairs of now."""
+        return ItemsView(self.wire())
+
+    def values(self) -> ValuesView[object]:  # type: ignore[override]
+        """Return the texts of now."""
+        return ValuesView(self.wire())
+
+    def pop(self, key: str, *default: object) -> object:
+        """Hide *key*, and return what it had, else the default given."""
+        value = self.wire().get(key)
+        if value is not None:
+            self._hide(key)
+            return value
+        if default:
+            return default[0]
+        raise KeyError(key)
+
+    def clear(self) -> None:
+        """Hide all there is."""
+        for key in self.wire():
+            self._hide(key)
 
     def __or__(self, other: object) -> dict[str, object]:  # type: ignore[override]
         return {**self, **other} if isinstance(other, Mapping) else NotImplemented

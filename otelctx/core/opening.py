@@ -12,7 +12,7 @@ from typing import Literal
 from opentelemetry.context import Context
 
 from otelctx.core.layers import Layer
-from otelctx.core.request import Request
+from otelctx.core.request import AmbientRequest, Request
 from otelctx.core.state import current_layer, with_layer
 
 Nested = Literal["inherit", "reuse", "new"]
@@ -27,9 +27,13 @@ def open_request(context: Context, values: Mapping[str, object], nested: Nested 
             ``new`` starts with nothing.
     """
     outer = current_layer(context)
-    if outer is not None and outer.request is not None and nested == "reuse":
-        outer.pierce(values)
-        outer.request.write(values)
+    if (
+        nested == "reuse"
+        and outer is not None
+        and outer.request is not None
+        and not isinstance(outer.request, AmbientRequest)
+    ):
+        outer.write(values)
         return with_layer(context, outer)
     if outer is None or nested == "new":
         return with_layer(context, Layer(Request(dict(values))))

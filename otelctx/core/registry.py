@@ -40,7 +40,7 @@ class Registry:
         Raises:
             FieldError: two fields claim the same baggage key, header or attribute.
         """
-        self.by_name: Mapping[str, Field] = {field.name: field for field in fields}
+        self.by_name: Mapping[str, Field] = _unique("name", ((field.name, field) for field in fields))
         declared = self.by_name.values()
         self.strict = strict
         self.by_key = _unique("baggage key", ((field.baggage_key, field) for field in declared if field.remote))
@@ -100,8 +100,8 @@ def declare(*fields: Field, strict: bool | None = None) -> None:
     """
     global _active  # noqa: PLW0603 - one reference, replaced as a whole
     with _lock:
-        merged = {**_active.by_name, **{field.name: field for field in fields}}
-        _active = Registry(merged.values(), strict=_active.strict if strict is None else strict)
+        others = tuple(field for name, field in _active.by_name.items() if name not in {new.name for new in fields})
+        _active = Registry((*others, *fields), strict=_active.strict if strict is None else strict)
 
 
 def replace(new: Registry) -> Registry:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from threading import Lock
+from threading import RLock
 
 _logger = logging.getLogger("otelctx")
 
 INTERVAL_SECONDS = 60.0
 
-_lock = Lock()
+# Reentrant: a signal handler or a finalizer may report while its own thread does.
+_lock = RLock()
 _counts: dict[str, int] = {}
 _logged_at: dict[str, float] = {}
 

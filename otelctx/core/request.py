@@ -8,14 +8,16 @@ OTel Context in between. Two requests never share one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
+
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from otelctx.core.registry import registry
 
 GENERATED: Final = "generated"
 RECEIVED: Final = "received"
 
-Listener = Callable[[Mapping[str, object]], None]
+Listener = Callable[["Request", Mapping[str, object]], None]
 
 
 class Request:
@@ -26,32 +28,60 @@ class Request:
         values: by field name, ours; None hides a default and is never sent.
         carried: by baggage key, members that no field declares; they pass through as they came.
         origins: by field name, ``generated`` or ``received``, for values that were there at the start.
-        listeners: called with each change after it was made; they must not raise.
+        entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
+        listeners: called with the request and each change, after it was made; they must not raise.
     """
 
-    __slots__ = ("__weakref__", "carried", "listeners", "origins", "values")
+    __slots__ = ("__weakref__", "carried", "entry_span", "listeners", "origins", "values")
 
     def __init__(self, values: dict[str, object] | None = None, carried: dict[str, str] | None = None) -> None:
         """Open a request that starts with *values*, received from elsewhere, and generates what is missing."""
         self.values: dict[str, object] = {} if values is None else values
         self.carried: dict[str, str] = {} if carried is None else carried
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
-        self.listeners: list[Listener] = []
+        self.entry_span: Span = INVALID_SPAN
+        self.listeners: tuple[Listener, ...] = ()
         for field in registry().generated:
-            if self.values.get(field.name) is None and field.generate is not None:
-                self.values[field.name] = field.generate()
+            if self.values.get(field.name) is None and (value := field.generated()) is not None:
+                self.values[field.name] = value
                 self.origins[field.name] = GENERATED
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes* for everybody in the request, and tell the listeners."""
         self.values.update(changes)
-        for listener in tuple(self.listeners):
-            listener(changes)
+        without(self.origins, changes)
+        for listener in self.listeners:
+            listener(self, changes)
+
+
+class AmbientRequest(Request):
+    """
+    The stand-in of a task that called `set` outside any request.
+
+    Attributes:
+        written: the names that were set in this task, as opposed to what it started with.
+    """
+
+    __slots__ = ("written",)
+
+    def __init__(self, outer: Request | None = None) -> None:
+        """Start with what the task that started this one had, or with nothing."""
+        super().__init__(
+            None if outer is None else outer.values.copy(), None if outer is None else outer.carried.copy()
+        )
+        self.written: set[str] = set()
+        if outer is not None:
+            self.origins.update(outer.origins)
+
+    def write(self, changes: Mapping[str, object]) -> None:
+        """Make *changes*, and remember their names."""
+        self.written.update(changes)
+        super().write(changes)
 
 
 def accepted(values: Mapping[str, object]) -> dict[str, object]:
     """
-    Return *values* as their fields hold them, without those that do not fit.
+    Return *values* as their fields hold them, and None for those that do not fit: no value beats a wrong one.
 
     Raises:
         UnknownFieldError: in strict mode, for an undeclared name; nothing was changed then.
@@ -64,14 +94,12 @@ def accepted(values: Mapping[str, object]) -> dict[str, object]:
         if field is None:
             declared.check(name)
             result[name] = value
-        elif value is None:
-            result[name] = None
-        elif (held := field.accept(value)) is not None:
-            result[name] = held
+        else:
+            result[name] = None if value is None else field.accept(value)
     return result
 
 
-def without(values: dict[str, object], names: Iterable[str]) -> None:
+def without(values: dict[str, Any], names: Iterable[str]) -> None:
     """Remove *names* from *values*, those that are there."""
     for name in names:
         values.pop(name, None)

@@ -14,15 +14,26 @@ from opentelemetry import baggage
 from opentelemetry.context import Context, create_key, get_current
 
 from otelctx.core.layers import Layer
-from otelctx.core.request import Request
+from otelctx.core.request import AmbientRequest, Request
 
 _LAYER_KEY: Final = create_key("otelctx-layer")
 # Public API only: the one key that `set_baggage` writes.
 _BAGGAGE_KEY: Final = next(iter(baggage.set_baggage("k", "v", Context())))
 
-# The request of a task that called `set` outside any. It is not in the OTel Context, so that the end of a span,
-# which puts an earlier Context back, does not end it.
-_ambient: ContextVar[Request | None] = ContextVar("otelctx_ambient_request", default=None)
+
+class _Ambient:
+    """The request of a task that called `set` outside any, and the proof of which task that was."""
+
+    __slots__ = ("request", "token")
+
+    token: Token[_Ambient | None]
+
+    def __init__(self, request: AmbientRequest) -> None:
+        self.request = request
+
+
+# It is not in the OTel Context, so that the end of a span, which puts an earlier Context back, does not end it.
+_ambient: ContextVar[_Ambient | None] = ContextVar("otelctx_ambient_request", default=None)
 
 
 def layer_in(context: Context) -> Layer | None:
@@ -43,11 +54,17 @@ def layer_in(context: Context) -> Layer | None:
 
 def current_layer(context: Context | None = None) -> Layer | None:
     """Return the layer that code sees here, or in *context* if one is given."""
-    layer = layer_in(get_current() if context is None else context)
-    if layer is not None and layer.request is not None:
+    if context is not None:
+        return layer_in(context)
+    layer = layer_in(get_current())
+    held = None if layer is None else layer.request
+    if held is not None and not isinstance(held, AmbientRequest):
         return layer
-    ambient = _ambient.get() if context is None else None
-    return layer if ambient is None else Layer(ambient, layer)
+    ambient = _ambient.get()
+    if ambient is None or held is ambient.request:
+        return layer
+    # The Context here is from before the first `set`, or from the task that started this one.
+    return Layer(ambient.request) if layer is None else layer.on(ambient.request, ambient.request.written)
 
 
 def current_request(context: Context | None = None) -> Request | None:
@@ -67,6 +84,29 @@ def with_layer(context: Context, layer: Layer | None) -> Context:
     return result
 
 
-def enter_ambient(request: Request) -> Token[Request | None]:
-    """Make *request* that of the current task, until the task ends."""
-    return _ambient.set(request)
+def ambient_layer(layer: Layer | None) -> Layer:
+    """
+    Return *layer* on the ambient request of this task, which begins here if it has none.
+
+    A task starts with what the one that started it had set, and keeps what it sets itself to itself.
+    """
+    ambient = _ambient.get()
+    if ambient is not None and _is_of_here(ambient):
+        request = ambient.request
+    else:
+        request = AmbientRequest(None if layer is None else layer.request)
+        ambient = _Ambient(request)
+        ambient.token = _ambient.set(ambient)
+    if layer is None:
+        return Layer(request)
+    return layer if layer.request is request else layer.on(request)
+
+
+def _is_of_here(ambient: _Ambient) -> bool:
+    # A token resets its variable only in the `contextvars.Context` that it is from, and every task has one of its own.
+    try:
+        _ambient.reset(ambient.token)
+    except ValueError:
+        return False
+    ambient.token = _ambient.set(ambient)
+    return True

@@ -8,6 +8,7 @@ at each step, and whoever drives them never sees any of it.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from functools import wraps
@@ -56,41 +57,56 @@ def _driven_async_generator(
     context: Callable[[], Context], function: Callable[P, AsyncGenerator[Any, Any]]
 ) -> Callable[P, AsyncGenerator[Any, Any]]:
     @wraps(function)
-    async def driven(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
+    async def steps(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
         inside = context()
         generator = function(*args, **kwargs)
-        step, argument = generator.asend, None
+        step = _first_step(generator)
         try:
             while True:
                 try:
-                    yielded = await drive(inside, _iterator(step(argument)))
+                    yielded = await drive(inside, _iterator(step))
                 except StopAsyncIteration:
                     return
                 try:
-                    step, argument = generator.asend, (yield yielded)
+                    step = generator.asend((yield yielded))
                 except GeneratorExit:
                     raise
                 except BaseException as error:  # noqa: BLE001 - it belongs to the step, which may handle it
-                    step, argument = generator.athrow, error
+                    step = generator.athrow(error)
         finally:
             await drive(inside, _iterator(generator.aclose()))
 
-    return driven
+    return steps
+
+
+def _first_step(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    # The event loop closes each generator that it knows of when it shuts down, in a context of its own. This one is
+    # closed by the one around it, in the right context; so the loop is not told of it.
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _iterator(awaitable: Awaitable[Any]) -> Any:
     return awaitable if isinstance(awaitable, Coroutine) else awaitable.__await__()
 
 
-def call(context: Context, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def call(context: Context, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Call *function* in *context*; what it returns to be driven on is driven there too."""
-    result = context.run(function, *args, **kwargs)
+    return driven(lambda: context, context.run(function, *args, **kwargs))
+
+
+def driven(context: Callable[[], Context], result: R) -> R:
+    """Return *result*, so that its steps run in what *context* makes if it is something with steps."""
     if inspect.iscoroutine(result):
-        return cast("R", _awaited(context, result))
+        return cast("R", _awaited(context(), result))
     if inspect.isgenerator(result):
-        return cast("R", _drive_generator(context, result))
+        return cast("R", _drive_generator(context(), result))
     if inspect.isasyncgen(result):
-        return cast("R", _driven_async_generator(lambda: context, lambda: result)())
+        return cast("R", _driven_async_generator(context, lambda: result)())
     return result
 
 

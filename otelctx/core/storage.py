@@ -87,7 +87,7 @@ class AsyncLocalStorage(Generic[T]):
     def _with(self, store: T | None) -> Context:
         return set_value(self._key, _Entry(store))
 
-    def _run(self, store: T | None, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _run(self, store: T | None, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         with _Scope(self, store):
             result = function(*args, **kwargs)
         if inspect.iscoroutine(result):

@@ -13,10 +13,10 @@ from typing import Final
 
 from opentelemetry.context import attach, get_current
 
-from otelctx.core.layers import ABSENT, Layer
+from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
-from otelctx.core.request import Request, accepted
-from otelctx.core.state import current_layer, enter_ambient, layer_in, with_layer
+from otelctx.core.request import AmbientRequest, accepted
+from otelctx.core.state import ambient_layer, current_layer, layer_in, with_layer
 
 _logger = logging.getLogger("otelctx")
 _UNSET: Final = object()
@@ -62,8 +62,11 @@ def current() -> Mapping[str, object]:
     }
     layer = current_layer()
     if layer is not None:
-        values.update(layer.undeclared())
-        values.update({name: value for name, value in tuple(layer.visible().items()) if value is not None})
+        visible = layer.visible()
+        by_name = registry().by_name
+        # The name of a field is never answered by a member that happens to have it for its key, nor is a hidden one.
+        values.update({k: text for k, text in layer.undeclared().items() if k not in by_name and k not in visible})
+        values.update({name: value for name, value in visible.items() if value is not None})
     return MappingProxyType(values)
 
 
@@ -71,8 +74,8 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     """
     Give fields a value for the rest of the request, seen by all of it; None takes a value away.
 
-    A value that does not fit its declaration is refused, counted and reported; the old one stays. Outside a request
-    the current task becomes one, and a warning says so once.
+    A value that does not fit its declaration is refused, counted and reported, and the field has none. Outside a
+    request the current task becomes one, and a warning says so once.
 
     Raises:
         UnknownFieldError: in strict mode, for a name that no field declares.
@@ -84,19 +87,18 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     changes = accepted(values)
     layer = current_layer()
     request = None if layer is None else layer.request
-    if layer is None or request is None:
-        request = _begin_ambient()
-        layer = Layer(request, layer)
+    if layer is None or request is None or isinstance(request, AmbientRequest):
+        layer = ambient_layer(layer)
+        _say_so()
     if layer is not layer_in(get_current()):
         attach(with_layer(get_current(), layer))
-    layer.pierce(changes)
-    request.write(changes)
+    layer.write(changes)
 
 
 _said_so = False
 
 
-def _begin_ambient() -> Request:
+def _say_so() -> None:
     global _said_so  # noqa: PLW0603 - once per process
     if not _said_so:
         _said_so = True
@@ -104,6 +106,3 @@ def _begin_ambient() -> Request:
             "otelctx.set was called outside a request: the values hold for the rest of this task. "
             "Open a request with 'with otelctx.request():' to say how long they hold."
         )
-    request = Request()
-    enter_ambient(request)
-    return request

@@ -56,7 +56,7 @@ def _list_members(headers: Iterable[str]) -> Iterable[str]:
         text = header
         if len(text) > left:
             report("baggage.too_long", "Incoming baggage headers had over %d bytes", MAX_BYTES)
-            text = text[:left].rpartition(",")[0]
+            text, left = text[:left].rpartition(",")[0], 0
         left -= len(text) + 1
         for member in text.split(","):
             if member.strip(" \t"):
@@ -72,7 +72,12 @@ def encode(members: Mapping[str, str]) -> str:
     When not everything fits the limits, fields of lower priority are left out first, whole members only; that is
     counted and reported.
     """
-    texts = [f"{key}={quote(text, safe=_SAFE)}" for key, text in _by_priority(members) if _KEY.fullmatch(key)]
+    # A lone surrogate has no encoding; other code may have put one into the baggage.
+    texts = [
+        f"{key}={quote(text, safe=_SAFE, errors='replace')}"
+        for key, text in _by_priority(members)
+        if _KEY.fullmatch(key)
+    ]
     kept: list[str] = []
     length = -1
     for text in texts:

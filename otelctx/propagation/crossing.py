@@ -10,24 +10,29 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otelctx.core.block import Block
 from otelctx.core.opening import Nested, open_request
 from otelctx.core.request import accepted
-from otelctx.core.state import layer_in
+from otelctx.core.state import current_layer, layer_in, with_layer
+from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
 
 _own = OtelctxPropagator()
 
 
 def propagator() -> TextMapPropagator:
-    """Return the configured propagator when it carries what ours does, else ours."""
+    """Return the configured propagator if it opens requests, else ours, after it if it carries other things."""
     # Imported late: OpenTelemetry loads propagators, and with them this package, while it imports that module.
     from opentelemetry.propagate import get_global_textmap  # noqa: PLC0415
 
     configured = get_global_textmap()
-    return configured if _own.fields <= configured.fields else _own
+    if isinstance(configured, RequestOpening) or _own.fields <= configured.fields:
+        return configured
+    return _own if configured.fields <= _own.fields else CompositePropagator([configured, _own])
 
 
 def inject(carrier: MutableMapping[str, Any], context: Context | None = None) -> None:
@@ -80,18 +85,20 @@ class request(Block):  # noqa: N801 - it is used as a verb
     __slots__ = ("_carrier", "_nested", "_values")
 
     def __init__(
-        self, *, carrier: Mapping[str, Any] | None = None, nested: Nested = "inherit", **values: object
+        self, /, *, carrier: Mapping[str, Any] | None = None, nested: Nested = "inherit", **values: object
     ) -> None:
         """Prepare a block; the request begins when it is entered."""
         super().__init__()
         self._carrier = carrier
-        self._nested = nested
+        self._nested: Nested = nested
         self._values = accepted(values)
 
     def _context(self) -> Context:
         if self._carrier is None:
-            return open_request(get_current(), self._values, self._nested)
-        return open_request(extract(self._carrier), self._values, "reuse")
+            return open_request(with_layer(get_current(), current_layer()), self._values, self._nested)
+        # What else is in the Context stays; the span and the request are the carrier's, or nobody's.
+        here = set_span_in_context(INVALID_SPAN, with_layer(get_current(), None))
+        return open_request(extract(self._carrier, here), self._values, "reuse")
 
     def _again(self) -> Block:
         block = request(carrier=self._carrier, nested=self._nested)

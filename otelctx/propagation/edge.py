@@ -8,7 +8,7 @@ the same headers, ours or OpenTelemetry's, finds the mark and continues that req
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 from opentelemetry.context import Context, get_current
@@ -54,10 +54,10 @@ def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
     return set_span_in_context(INVALID_SPAN, extracted)
 
 
-def server_span_of(carrier: Mapping[str, Any]) -> Span:
-    """Return the server span that was made for *carrier* at the edge, or the invalid one."""
-    span = carrier.get(SPAN_MARK)
-    return span if isinstance(span, Span) else INVALID_SPAN
+def entry_span_of(context: Context) -> Span:
+    """Return the span that stands for the request of *context*, or the invalid one."""
+    request = current_request(context)
+    return INVALID_SPAN if request is None else request.entry_span
 
 
 def echoed_headers(context: Context) -> list[tuple[str, str]]:

@@ -58,15 +58,16 @@ class OtelctxPropagator(TextMapPropagator):
         A carrier for which the edge of the server has opened a request already continues that one, in the Context
         that is current.
         """
+        result = Context() if context is None else context
         try:
             opened = opened_for(carrier)
             if opened is not None:
                 return continued(opened)
-            result = self._trace_context.extract(carrier, Context() if context is None else context, getter)
+            result = self._trace_context.extract(carrier, result, getter)
             return with_layer(result, Layer(_received(carrier, result, getter)))
         except Exception:  # noqa: BLE001 - a carrier's getter is other people's code
             report("extract.failed", "A carrier of type %s could not be read", type(carrier).__name__)
-            return with_layer(Context() if context is None else context, Layer(Request()))
+            return with_layer(result, Layer(Request()))
 
     def inject(
         self,

@@ -1,4 +1,8 @@
-"""The configurator: OpenTelemetry's own, with the resource of this process and with fields on all signals."""
+"""
+The configurator: OpenTelemetry's own, with the resource of this process.
+
+Fields come to its signals by the pre-instrument hook, as with any other configurator.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from typing import Any, Final
 from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
 
-from otelctx.setup import providers
 from otelctx.setup.resource import attributes
 
 _LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
@@ -24,7 +27,6 @@ class OtelctxConfigurator(_OTelSDKConfigurator):  # type: ignore[misc]
             super()._configure()
         else:
             super()._configure(**{"resource_attributes": attributes(os.environ), **kwargs})
-        providers.attach()
         logging.getLogger(_LOADER).addFilter(_is_news)
 
 

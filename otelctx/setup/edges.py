@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from wrapt import register_post_import_hook
 
+from otelctx.boundaries import ending
 from otelctx.boundaries.patches import Patch
 from otelctx.integrations import django, flask, granian, gunicorn, hypercorn, uvicorn, werkzeug
 
@@ -36,6 +37,7 @@ def _in_request_of(*args: Any, **kwargs: Any) -> Any:
 
 _EDGES: Final[dict[str, tuple[Callable[[ModuleType, Any], Patch], Any]]] = {
     "uvicorn.config": (uvicorn.patch, _asgi_edge),
+    "uvicorn.server": (uvicorn.end_patch, ending.flush),
     "hypercorn.app_wrappers": (hypercorn.patch, _asgi_edge),
     "granian.server.mp": (granian.patch, _asgi_edge),
     "granian.server.mt": (granian.patch, _asgi_edge),

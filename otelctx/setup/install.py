@@ -14,9 +14,11 @@ from typing import Final
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
 from otelctx.boundaries import processes, threads
+from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
 from otelctx.setup import config, edges, providers
+from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records
 
@@ -70,6 +72,8 @@ def pre_instrument() -> None:
     """Install everything before the instrumentors run; this hook runs under every distribution, and never raises."""
     try:
         install()
+    except ConfigError as error:
+        _logger.error("otelctx is set up, but not as configured: %s", error)  # noqa: TRY400 - it says all there is
     except Exception:
         _logger.exception("otelctx is not fully set up; the application runs on without it")
 
@@ -79,6 +83,9 @@ def _install_propagator() -> None:
     own = OtelctxPropagator()
     if own.fields <= configured.fields:
         return
-    # OpenTelemetry's default, which nobody chose, or none at all, as from a config file that names none.
-    unchosen = not os.environ.get("OTEL_PROPAGATORS") and configured.fields in ({*_W3C}, set())
+    # Nobody chose OpenTelemetry's default, nor none at all, which is what a config file means that names none.
+    by_file = os.environ.get(OTEL_CONFIG_FILE)
+    unchosen = not os.environ.get("OTEL_PROPAGATORS") and (
+        not configured.fields or (not by_file and configured.fields == {*_W3C})
+    )
     set_global_textmap(own if unchosen else RequestOpening(configured))

@@ -4,6 +4,9 @@ The bridge to OTLP for loggers that do not propagate.
 OpenTelemetry exports what reaches its handler on the root logger. uvicorn's, hypercorn's and gunicorn's access loggers
 have handlers of their own and end there. What such a logger writes is handed to OpenTelemetry's handler as well; what
 it does not write anywhere stays unwritten.
+
+OpenTelemetry's own loggers end below the root on purpose: they speak of an export that goes wrong, and exporting that
+too would have no end.
 """
 
 from __future__ import annotations
@@ -15,9 +18,13 @@ from typing import Final
 
 from otelctx.boundaries.patches import Patch
 
+_OPENTELEMETRY: Final = "opentelemetry"
+
 
 def _ends_below_root(logger: logging.Logger) -> bool:
     """Tell whether records of *logger* are written somewhere, but not by the root logger's handlers."""
+    if logger.name.partition(".")[0] == _OPENTELEMETRY:
+        return False
     written = False
     here: logging.Logger | None = logger
     while here is not None and here.parent is not None:
@@ -30,7 +37,7 @@ def _ends_below_root(logger: logging.Logger) -> bool:
 
 def _is_opentelemetrys(handler: logging.Handler) -> bool:
     kind = type(handler)
-    return kind.__name__ == "LoggingHandler" and kind.__module__.startswith("opentelemetry.")
+    return kind.__name__ == "LoggingHandler" and kind.__module__.partition(".")[0] == _OPENTELEMETRY
 
 
 Calling = Callable[[logging.Logger, logging.LogRecord], None]

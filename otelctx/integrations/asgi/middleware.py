@@ -10,17 +10,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Final
 
-from opentelemetry.context import Context, attach
+from opentelemetry.context import attach
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+from opentelemetry.trace import set_span_in_context
 
 from otelctx.core.block import restore
-from otelctx.core.state import current_request
 from otelctx.integrations.asgi.response import Failsafe, echoing, within_span
 from otelctx.integrations.asgi.types import App, Receive, Scope, Send
 from otelctx.propagation.crossing import propagator
-from otelctx.propagation.edge import MARK, open_for, server_span_of
-from otelctx.signals.write_through import server_span
+from otelctx.propagation.edge import MARK, entry_span_of, open_for
 
 _SERVED: Final = frozenset({"http", "websocket"})
 
@@ -40,11 +38,6 @@ class HeaderGetter(Getter[Scope]):
 
 
 _getter: Final = HeaderGetter()
-
-
-def _server_span(scope: Scope, context: Context) -> Span:
-    made_here = server_span_of(scope)
-    return made_here if made_here is not INVALID_SPAN else server_span(current_request(context))
 
 
 class OtelctxMiddleware:
@@ -80,6 +73,6 @@ class OtelctxMiddleware:
             await self._serve(scope, receive, within_span(echoing(send, context), context))
         finally:
             if self._owns_task:
-                attach(set_span_in_context(_server_span(scope, context), context))
+                attach(set_span_in_context(entry_span_of(context), context))
             else:
                 restore(token)

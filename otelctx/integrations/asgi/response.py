@@ -10,10 +10,8 @@ from opentelemetry.context import Context, attach
 from opentelemetry.trace import Status, StatusCode, get_current_span, set_span_in_context
 
 from otelctx.core.block import restore
-from otelctx.core.state import layer_in
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
-from otelctx.propagation.edge import echoed_headers
-from otelctx.signals.write_through import server_span
+from otelctx.propagation.edge import echoed_headers, entry_span_of
 
 _BEGINS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -39,14 +37,12 @@ def within_span(send: Send, context: Context) -> Send:
 
     A span that a framework makes further in may be over by then.
     """
-    layer = layer_in(context)
-    request = None if layer is None else layer.request
 
     async def send_within_span(message: Message) -> None:
         if get_current_span().get_span_context().is_valid:
             await send(message)
             return
-        token = attach(set_span_in_context(server_span(request)))
+        token = attach(set_span_in_context(entry_span_of(context)))
         try:
             await send(message)
         finally:

@@ -17,6 +17,7 @@ from opentelemetry.trace import Span
 from opentelemetry.util.http import ExcludeList, get_excluded_urls
 
 from otelctx.boundaries.patches import Patch
+from otelctx.core.state import current_request
 from otelctx.integrations.asgi.types import App, Receive, Scope, Send
 from otelctx.propagation.edge import SPAN_MARK
 from otelctx.signals.metrics import FieldHistogram
@@ -69,6 +70,10 @@ class ServerSpan:
 
 def _mark(span: Span, scope: Scope) -> None:
     scope[SPAN_MARK] = span
+    request = current_request()
+    if request is not None:
+        # The span processor has done so already if the span records; one that does not has a trace id all the same.
+        request.entry_span = span
 
 
 def _joining(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

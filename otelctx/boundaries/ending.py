@@ -1,0 +1,79 @@
+"""
+The end of a process: what the SDK still holds is sent before it, where no atexit hook runs and so nobody else would.
+
+That is so in every worker of `multiprocessing`, and where a server ends itself by the signal that it was stopped with.
+It takes a bounded time, whether there is a collector or not.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from multiprocessing import util
+from threading import Thread
+from typing import Any, Final
+
+from opentelemetry import metrics, trace
+from opentelemetry._logs import get_logger_provider
+
+# All signals together. The SDK's own time limit is for each, and not kept (opentelemetry-python#4568).
+SECONDS: Final = 5.0
+
+
+def flush() -> None:
+    """Send what the providers hold, and return when that is done or `SECONDS` are over."""
+    deadline = time.monotonic() + SECONDS
+    senders = [
+        Thread(target=_flush, args=(provider,), name="otelctx-flush", daemon=True)
+        for provider in (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider())
+        if hasattr(provider, "force_flush")
+    ]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(max(0.0, deadline - time.monotonic()))
+
+
+def _flush(provider: Any) -> None:
+    # An exporter says itself what it could not send.
+    with suppress(Exception):
+        provider.force_flush(int(SECONDS * 1000))
+
+
+_registered_in: int | None = None
+
+
+def flush_when_worker_ends() -> None:
+    """Flush when this process, a worker of `multiprocessing`, ends; once is enough."""
+    global _registered_in  # noqa: PLW0603 - once per process
+    if _registered_in != os.getpid():
+        _registered_in = os.getpid()
+        # A worker leaves by os._exit, past every atexit hook; multiprocessing's own finalizers do run.
+        util.Finalize(None, flush, exitpriority=100)
+
+
+class _Workers:
+    """What multiprocessing calls in each new worker, for as long as it is alive here."""
+
+    @staticmethod
+    def begin(_: object) -> None:
+        flush_when_worker_ends()
+
+
+_workers: _Workers | None = None
+
+
+def install() -> None:
+    """Flush at the end of all workers that start from now on, and of this process if it is about to be one."""
+    global _workers  # noqa: PLW0603 - once per process
+    if _workers is None:
+        _workers = _Workers()
+        # Spawned workers come by here too, since they install before multiprocessing sets them up.
+        util.register_after_fork(_workers, _Workers.begin)
+
+
+def uninstall() -> None:
+    """Leave the ends of workers alone."""
+    global _workers  # noqa: PLW0603 - once per process
+    _workers = None
