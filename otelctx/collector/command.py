@@ -67,7 +67,7 @@ def collector(
     `otelctx story --last`.
 
     This is a development tool: one process, one file, no authentication. Beyond one machine the OpenTelemetry
-    Collector takes its place; collector-config/ has a configuration for it.
+    Collector takes its place; with --forward it gets a copy of everything from here.
     """
     leave_instrumentation()
     level = logging.INFO if verbose else logging.WARNING

@@ -40,6 +40,13 @@ class HeaderGetter(Getter[Scope]):
 _getter: Final = HeaderGetter()
 
 
+def _can_trace() -> bool:
+    try:
+        return find_spec("opentelemetry.instrumentation.asgi") is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
+
+
 class OtelctxMiddleware:
     """
     Serve *app* with a request around each of its HTTP requests and WebSockets.
@@ -57,7 +64,7 @@ class OtelctxMiddleware:
         self.app = app
         self._owns_task = owns_task
         self._serve: App = Failsafe(app)
-        if traced and find_spec("opentelemetry.instrumentation.asgi") is not None:
+        if traced and _can_trace():
             from otelctx.integrations.asgi.server_span import ServerSpan  # noqa: PLC0415 - an optional dependency
 
             self._serve = ServerSpan(self._serve)

@@ -12,14 +12,16 @@ from copy import copy
 from functools import wraps
 from typing import Any, Final
 
+from opentelemetry.context import attach
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, get_current_span, set_span_in_context
 from opentelemetry.util.http import ExcludeList, get_excluded_urls
 
 from otelctx.boundaries.patches import Patch
+from otelctx.core.block import restore
 from otelctx.core.state import current_request
 from otelctx.integrations.asgi.types import App, Receive, Scope, Send
-from otelctx.propagation.edge import SPAN_MARK
+from otelctx.propagation.edge import MARK, SPAN_MARK
 from otelctx.signals.metrics import FieldHistogram
 
 _ROUTE_MARK: Final = "otelctx.route"
@@ -39,6 +41,28 @@ class _Excluded(ExcludeList):
         return any(urls.url_disabled(url) for urls in self._lists)
 
 
+class _Inside:
+    """
+    An application that is in the request of its scope, also where the configured propagator knows nothing of requests.
+
+    OpenTelemetry's middleware makes current what that propagator extracts, and nothing else.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        opened = scope.get(MARK)
+        if opened is None or current_request() is current_request(opened):
+            await self._app(scope, receive, send)
+            return
+        token = attach(set_span_in_context(get_current_span(), opened))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            restore(token)
+
+
 class ServerSpan:
     """
     An application whose requests have a server span and the server's metrics.
@@ -50,7 +74,7 @@ class ServerSpan:
         """Serve *app*, and let OpenTelemetry's middleware inside it join."""
         _JOIN.install()
         self._middleware = OpenTelemetryMiddleware(
-            app,
+            _Inside(app),
             excluded_urls=_Excluded(tuple(get_excluded_urls(name) for name in _NAMES)),
             server_request_hook=_mark,
             exclude_spans=["receive", "send"],
@@ -70,7 +94,7 @@ class ServerSpan:
 
 def _mark(span: Span, scope: Scope) -> None:
     scope[SPAN_MARK] = span
-    request = current_request()
+    request = current_request(scope.get(MARK))
     if request is not None:
         # The span processor has done so already if the span records; one that does not has a trace id all the same.
         request.entry_span = span
