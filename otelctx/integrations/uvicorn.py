@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
+from signal import SIGINT
 from types import ModuleType
 from typing import Any
 
@@ -44,8 +45,8 @@ def end_patch(server: ModuleType, at_end: Callable[[], None]) -> Patch:
         def capture_signals(self: Any) -> Iterator[None]:
             with original(self):
                 yield
-                # Past this point the signal is raised again. Without one, the application may still go on.
-                if getattr(self, "_captured_signals", None):
+                # Past this point the signal is raised again. Python makes an exception of SIGINT, and ends as usual.
+                if any(number != SIGINT for number in getattr(self, "_captured_signals", ())):
                     at_end()
 
         return capture_signals

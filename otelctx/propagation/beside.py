@@ -7,7 +7,6 @@ same, since the remote fields are in OpenTelemetry's baggage.
 
 from __future__ import annotations
 
-from opentelemetry.baggage import get_all
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import (
     CarrierT,
@@ -21,7 +20,7 @@ from opentelemetry.propagators.textmap import (
 from otelctx.core.layers import Layer
 from otelctx.core.state import with_layer
 from otelctx.propagation.edge import continued, opened_for
-from otelctx.propagation.receiving import request_from
+from otelctx.propagation.receiving import received, unreadable
 
 
 class RequestOpening(TextMapPropagator):
@@ -37,13 +36,16 @@ class RequestOpening(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return what *inner* extracts, with a request in it."""
-        opened = opened_for(carrier)
-        if opened is not None:
-            return continued(opened)
-        result = self.inner.extract(carrier, context, getter)
-        members = {key: str(value) for key, value in get_all(result).items()}
-        return with_layer(result, Layer(request_from(members, {})))
+        """Return what *inner* extracts, with a request in it; headers of fields are read all the same."""
+        result = Context() if context is None else context
+        try:
+            opened = opened_for(carrier)
+            if opened is not None:
+                return continued(opened)
+            result = self.inner.extract(carrier, result, getter)
+            return with_layer(result, Layer(received(carrier, result, getter)))
+        except Exception:  # noqa: BLE001 - a propagator and a carrier's getter are other people's code
+            return unreadable(carrier, result)
 
     def inject(
         self,

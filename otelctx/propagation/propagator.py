@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from opentelemetry.baggage import get_all
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import (
     CarrierT,
@@ -24,12 +23,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otelctx.core.fields import wire_text
 from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
-from otelctx.core.reports import report
-from otelctx.core.request import Request
 from otelctx.core.state import current_layer, with_layer
 from otelctx.propagation import codec
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
-from otelctx.propagation.receiving import request_from
+from otelctx.propagation.receiving import received, unreadable
 
 _BAGGAGE: Final = "baggage"
 
@@ -64,10 +61,10 @@ class OtelctxPropagator(TextMapPropagator):
             if opened is not None:
                 return continued(opened)
             result = self._trace_context.extract(carrier, result, getter)
-            return with_layer(result, Layer(_received(carrier, result, getter)))
+            members = codec.decode(getter.get(carrier, _BAGGAGE) or ())
+            return with_layer(result, Layer(received(carrier, result, getter, members)))
         except Exception:  # noqa: BLE001 - a carrier's getter is other people's code
-            report("extract.failed", "A carrier of type %s could not be read", type(carrier).__name__)
-            return with_layer(result, Layer(Request()))
+            return unreadable(carrier, result)
 
     def inject(
         self,
@@ -96,12 +93,3 @@ class OtelctxPropagator(TextMapPropagator):
     def fields(self) -> set[str]:
         """The names of all headers that `inject` may set."""
         return {*self._trace_context.fields, _BAGGAGE, *registry().headers}
-
-
-def _received(carrier: CarrierT, context: Context, getter: Getter[CarrierT]) -> Request:
-    """Return the request that *carrier* continues, or a new one."""
-    # Another propagator may have read baggage of another form before us.
-    members = {key: str(value) for key, value in get_all(context).items()}
-    members.update(codec.decode(getter.get(carrier, _BAGGAGE) or ()))
-    headers = {header: found for header in registry().headers if (found := getter.get(carrier, header))}
-    return request_from(members, headers)

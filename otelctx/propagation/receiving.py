@@ -6,9 +6,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from opentelemetry.baggage import get_all
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import CarrierT, Getter
+
 from otelctx.core.fields import Field
+from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
+from otelctx.core.reports import report
 from otelctx.core.request import Request
+from otelctx.core.state import with_layer
+
+
+def received(
+    carrier: CarrierT, context: Context, getter: Getter[CarrierT], members: Mapping[str, str] | None = None
+) -> Request:
+    """
+    Open the request that came in *carrier*.
+
+    Args:
+        context: what propagators have read from it so far; its baggage counts, in whatever form it came.
+        members: baggage members that are not in the context.
+    """
+    found = {key: str(value) for key, value in get_all(context).items()}
+    headers = {header: values for header in registry().headers if (values := getter.get(carrier, header))}
+    return request_from({**found, **(members or {})}, headers)
+
+
+def unreadable(carrier: object, context: Context) -> Context:
+    """Return *context* with a new request, after *carrier* could not be read; that is counted and reported."""
+    report("extract.failed", "A carrier of type %s could not be read", type(carrier).__name__)
+    return with_layer(context, Layer(Request()))
 
 
 def request_from(members: Mapping[str, str], headers: Mapping[str, Sequence[str]]) -> Request:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagators.textmap import TextMapPropagator
 
 from otelctx.boundaries import processes, threads
 from otelctx.errors import ConfigError
@@ -63,9 +64,8 @@ def uninstall() -> None:
     threads.uninstall()
     log_bridge.PATCH.uninstall()
     log_records.uninstall()
-    configured = get_global_textmap()
-    if isinstance(configured, RequestOpening):
-        set_global_textmap(configured.inner)
+    if _propagators is not None and get_global_textmap() is _propagators[1]:
+        set_global_textmap(_propagators[0])
 
 
 def pre_instrument() -> None:
@@ -78,7 +78,12 @@ def pre_instrument() -> None:
         _logger.exception("otelctx is not fully set up; the application runs on without it")
 
 
+# The one of before and the one that we put in its place.
+_propagators: tuple[TextMapPropagator, TextMapPropagator] | None = None
+
+
 def _install_propagator() -> None:
+    global _propagators  # noqa: PLW0603 - once per process
     configured = get_global_textmap()
     own = OtelctxPropagator()
     if own.fields <= configured.fields:
@@ -88,4 +93,5 @@ def _install_propagator() -> None:
     unchosen = not os.environ.get("OTEL_PROPAGATORS") and (
         not configured.fields or (not by_file and configured.fields == {*_W3C})
     )
-    set_global_textmap(own if unchosen else RequestOpening(configured))
+    _propagators = (configured, own if unchosen else RequestOpening(configured))
+    set_global_textmap(_propagators[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from pathlib import Path
 from uuid import uuid4
 
 _SERVERS = frozenset({"uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "flask", "celery"})
+# module:attribute, as servers take it; an address with a port is none.
+_APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.]*(\(.*\))?")
 _GENERIC = frozenset({"app", "main", "asgi", "wsgi", "__main__"})
 
 
@@ -60,7 +63,7 @@ def _program(argv: Sequence[str], directory: Path) -> str | None:
     program = Path(words[0]).stem
     if program in _SERVERS:
         for word in words[1:]:
-            if ":" in word and not word.startswith(("/", "http")) and "/" not in word:
+            if _APPLICATION.fullmatch(word):
                 names = [name for name in word.partition(":")[0].split(".") if name not in _GENERIC]
                 return names[-1] if names else directory.name or program
     return program

@@ -20,6 +20,8 @@ _STANDARD: Final = frozenset(
 )
 _TRACE: Final = (TRACE_ID, SPAN_ID, TRACE_FLAGS)
 
+_ENTRY: Final = frozenset({"time", "level", "logger", "message", "exception", "stack"})
+
 _RESET: Final = "\x1b[0m"
 _DIM: Final = "\x1b[2m"
 _LEVEL_COLOURS: Final = {
@@ -43,7 +45,8 @@ class JsonFormatter(logging.Formatter):
     """
     One JSON object a line: time, level, logger, message, fields, extras, trace ids, exception.
 
-    The time is RFC 3339 in UTC with microseconds. A value that JSON does not know becomes its `str`.
+    The time is RFC 3339 in UTC with microseconds. A value that JSON does not know becomes its `str`. A field or extra
+    of the name of one of these stands under that name with an underscore.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -54,7 +57,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **_extras(record),
+            **{f"{key}_" if key in _ENTRY else key: value for key, value in _extras(record).items()},
         }
         if record.exc_info and record.exc_info[0] is not None:
             entry["exception"] = self.formatException(record.exc_info)
@@ -62,7 +65,16 @@ class JsonFormatter(logging.Formatter):
             entry["exception"] = record.exc_text
         if record.stack_info:
             entry["stack"] = self.formatStack(record.stack_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        return _one_line(entry)
+
+
+def _one_line(entry: dict[str, Any]) -> str:
+    try:
+        return json.dumps(entry, default=str, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        # Infinities and NaN, keys that are no text, structures without an end: what has no form in JSON.
+        texts = {key: value if isinstance(value, (str, int)) else str(value) for key, value in entry.items()}
+        return json.dumps(texts, ensure_ascii=False)
 
 
 class ConsoleFormatter(logging.Formatter):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
@@ -92,18 +93,25 @@ class _StampingFactory:
         return stamp(record) if self.on else record
 
 
+_factories: Final[WeakSet[_StampingFactory]] = WeakSet()
+
+
 def install() -> None:
     """Put the stamping factory on top of the current one; once is enough."""
     current = logging.getLogRecordFactory()
-    if not isinstance(current, _StampingFactory):
-        logging.setLogRecordFactory(_StampingFactory(current))
-    else:
+    if isinstance(current, _StampingFactory):
         current.on = True
+    else:
+        # Under what somebody else has put on top there may be one of ours still; a record is stamped once all the same.
+        stamping = _StampingFactory(current)
+        _factories.add(stamping)
+        logging.setLogRecordFactory(stamping)
 
 
 def uninstall() -> None:
     """Take the stamping factory off; under a factory of somebody else it stays and does nothing."""
+    for stamping in _factories:
+        stamping.on = False
     current = logging.getLogRecordFactory()
     if isinstance(current, _StampingFactory):
-        current.on = False
         logging.setLogRecordFactory(current.inner)

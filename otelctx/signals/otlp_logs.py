@@ -7,8 +7,9 @@ become the attributes that spans have too, and those with no value go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -18,6 +19,12 @@ from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
 from otelctx.signals.attributes import attributes_of
 from otelctx.signals.log_records import SPAN_ID, TRACE_FLAGS, TRACE_ID
+
+_STAMPS: Final = {
+    TRACE_ID: re.compile(r"[0-9a-f]{32}"),
+    SPAN_ID: re.compile(r"[0-9a-f]{16}"),
+    TRACE_FLAGS: re.compile(r"[0-9a-f]{2}"),
+}
 
 
 class FieldLogRecordProcessor(LogRecordProcessor):
@@ -58,7 +65,13 @@ def _translate(record: LogRecord, attributes: MutableMapping[str, Any]) -> None:
             del attributes[name]
             if value is not None and field.attribute_name not in attributes:
                 attributes[field.attribute_name] = value
-    stamps = [attributes.pop(name, None) for name in (TRACE_ID, SPAN_ID, TRACE_FLAGS)]
-    if not record.trace_id and all(isinstance(stamp, str) for stamp in stamps):
-        record.trace_id, record.span_id, flags = (int(stamp, 16) for stamp in stamps)
+    stamped = [name for name, form in _STAMPS.items() if _is_stamp(attributes.get(name), form)]
+    found = {name: attributes.pop(name, None) for name in stamped}
+    if not record.trace_id and all(found.get(name) for name in _STAMPS):
+        record.trace_id, record.span_id, flags = (int(found[name], 16) for name in _STAMPS)
         record.trace_flags = TraceFlags(flags)
+
+
+def _is_stamp(value: object, form: re.Pattern[str]) -> bool:
+    # What the caller gave under such a name may be anything, and stays.
+    return value is None or (isinstance(value, str) and form.fullmatch(value) is not None)

@@ -66,7 +66,10 @@ def main() -> None:
             python = environment / "bin" / "python"
             run(python, "-m", "pip", "install", "--quiet", f"{wheel}[{extra}]" if extra else wheel)
             run(python, "-W", "error::SyntaxWarning", "-c", code)
-            print(f"{wheel.name} {f'[{extra}]' if extra else 'alone'}: works ({time.monotonic() - began:.0f} s)", flush=True)
+            print(
+                f"{wheel.name} {f'[{extra}]' if extra else 'alone'}: works ({time.monotonic() - began:.0f} s)",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

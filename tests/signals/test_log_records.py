@@ -1,0 +1,194 @@
+"""Fields and trace ids on stdlib log records, whoever makes, copies, pickles or writes them."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import logging.handlers
+import pickle
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from opentelemetry.instrumentation.logging import LoggingInstrumentor
+from opentelemetry.trace import Tracer, format_span_id, format_trace_id
+
+import otelctx
+from otelctx import Field
+from otelctx.signals import log_records
+
+Factory = Callable[..., logging.LogRecord]
+
+
+@pytest.fixture
+def factory() -> Iterator[Factory]:
+    """The factory of before, put back in the end."""
+    before = logging.getLogRecordFactory()
+    yield before
+    logging.setLogRecordFactory(before)
+
+
+@pytest.fixture
+def logger(factory: Factory) -> Iterator[tuple[logging.Logger, list[logging.LogRecord]]]:
+    log_records.install()
+    records: list[logging.LogRecord] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    logger = logging.getLogger("a third party")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [Kept()]
+    yield logger, records
+    logger.handlers = []
+    log_records.uninstall()
+
+
+Logged = tuple[logging.Logger, list[logging.LogRecord]]
+
+
+class TestRecord:
+    def test_it_has_the_fields_with_and_without_a_span(self, logger: Logged, tracer: Tracer) -> None:
+        log, records = logger
+        with otelctx.request(request_id="r", user_id="alice", step="one"):
+            log.info("without")
+            with tracer.start_as_current_span("span") as span:
+                log.info("with")
+        context = span.get_span_context()
+        for record in records:
+            assert (record.request_id, record.user_id, record.step) == ("r", "alice", "one")  # type: ignore[attr-defined]
+        assert records[0].trace_id is None  # type: ignore[attr-defined]
+        assert records[1].trace_id == format_trace_id(context.trace_id)  # type: ignore[attr-defined]
+        assert records[1].span_id == format_span_id(context.span_id)  # type: ignore[attr-defined]
+        assert records[1].trace_flags == f"{context.trace_flags:02x}"  # type: ignore[attr-defined]
+
+    def test_a_format_string_may_name_declared_fields_anywhere(self, logger: Logged) -> None:
+        log, records = logger
+        log.info("outside")
+        formatter = logging.Formatter("%(message)s %(request_id)s %(user_id)s %(trace_id)s")
+        assert formatter.format(records[0]) == "outside None None None"
+
+    def test_a_field_hidden_from_logs_is_not_there(self, logger: Logged) -> None:
+        otelctx.declare(Field("card", log=False))
+        log, records = logger
+        with otelctx.request(card="4111"):
+            log.info("paid")
+        assert not hasattr(records[0], "card")
+
+    @pytest.mark.parametrize("name", ["user_id", "request_id", "trace_id", "step"])
+    def test_an_extra_of_the_caller_wins_and_never_raises(self, logger: Logged, name: str) -> None:
+        log, records = logger
+        with otelctx.request(user_id="alice", step="one"):
+            log.info("explicit", extra={name: "theirs"})
+        assert getattr(records[0], name) == "theirs"
+
+    @pytest.mark.parametrize("name", ["message", "name", "args"])
+    def test_what_python_refuses_in_extra_is_refused_as_before(self, logger: Logged, name: str) -> None:
+        with pytest.raises(KeyError, match="Attempt to overwrite"):
+            logger[0].info("x", extra={name: "theirs"})
+
+    def test_a_field_never_replaces_what_a_record_has(self, logger: Logged) -> None:
+        log, records = logger
+        with otelctx.request(name="of the field", lineno=-1, args="of the field", msg="of the field"):
+            log.info("of the %s", "record")
+        assert (records[0].name, records[0].getMessage()) == ("a third party", "of the record")
+        assert records[0].lineno > 0
+
+
+class TestCopies:
+    """A record outlives the place where it was made."""
+
+    @pytest.mark.parametrize(
+        "copied", [copy.copy, copy.deepcopy, lambda record: pickle.loads(pickle.dumps(record))], ids=range(3)
+    )
+    def test_they_carry_the_same(self, logger: Logged, copied: Callable[[Any], Any]) -> None:
+        log, records = logger
+        with otelctx.request(request_id="r", user_id="alice"):
+            log.info("x")
+        with otelctx.request(request_id="another", user_id="bob"):
+            duplicate = copied(records[0])
+        assert (duplicate.request_id, duplicate.user_id) == ("r", "alice")
+        assert type(pickle.loads(pickle.dumps(vars(duplicate)))) is dict
+
+    def test_a_queue_and_its_listener_keep_them(self, factory: Factory) -> None:
+        log_records.install()
+        queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
+        written: list[Any] = []
+
+        class Kept(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                written.append(record)
+
+        log = logging.getLogger("queued")
+        log.setLevel(logging.INFO)
+        log.handlers = [logging.handlers.QueueHandler(queue)]
+        listener = logging.handlers.QueueListener(queue, Kept())
+        listener.start()
+        with otelctx.request(user_id="alice"):
+            log.info("x %s", 1)
+        listener.stop()
+        log.handlers = []
+        assert (written[0].user_id, written[0].getMessage()) == ("alice", "x 1")
+
+
+class TestOtherFactories:
+    """Whoever else makes records, before us or after us."""
+
+    @staticmethod
+    def marking(inner: Factory) -> Factory:
+        def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = inner(*args, **kwargs)
+            record.theirs = "theirs"
+            record.user_id = "theirs"
+            return record
+
+        return make
+
+    @pytest.mark.parametrize("first", ["ours", "theirs"])
+    def test_both_work_in_either_order_and_theirs_wins(self, factory: Factory, first: str) -> None:
+        if first == "ours":
+            log_records.install()
+        logging.setLogRecordFactory(self.marking(logging.getLogRecordFactory()))
+        if first == "theirs":
+            log_records.install()
+        with otelctx.request(request_id="r", user_id="alice"):
+            record: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None, extra={"request_id": "extra"})
+        assert (record.theirs, record.user_id, record.request_id) == ("theirs", "theirs", "extra")
+
+    @pytest.mark.parametrize("first", ["ours", "theirs"])
+    def test_opentelemetrys_works_in_either_order(self, factory: Factory, tracer: Tracer, first: str) -> None:
+        instrumentor = LoggingInstrumentor()
+        if first == "ours":
+            log_records.install()
+        instrumentor.instrument(inject_trace_context=True, enable_log_auto_instrumentation=False)
+        try:
+            if first == "theirs":
+                log_records.install()
+            with otelctx.request(request_id="r"), tracer.start_as_current_span("x") as span:
+                record: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
+            assert record.otelTraceID == record.trace_id == format_trace_id(span.get_span_context().trace_id)
+            assert record.request_id == "r"
+        finally:
+            instrumentor.uninstrument()
+
+    def test_uninstalling_puts_the_very_same_factory_back(self, factory: Factory) -> None:
+        log_records.install()
+        log_records.install()
+        assert logging.getLogRecordFactory() is not factory
+        log_records.uninstall()
+        assert logging.getLogRecordFactory() is factory
+
+    def test_under_a_factory_of_somebody_else_it_falls_silent_and_works_again(self, factory: Factory) -> None:
+        log_records.install()
+        theirs = self.marking(logging.getLogRecordFactory())
+        logging.setLogRecordFactory(theirs)
+        log_records.uninstall()
+        assert logging.getLogRecordFactory() is theirs
+        with otelctx.request(request_id="r"):
+            record = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
+            assert not hasattr(record, "request_id")
+            log_records.install()
+            again: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
+        assert (again.request_id, again.theirs) == ("r", "theirs")
