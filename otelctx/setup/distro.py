@@ -23,6 +23,9 @@ _DEFAULTS: Final = {
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
 }
 
+# A collector on this machine answers at once or is not there; a program that ends does not wait for it any longer.
+_SECONDS_ON_THIS_MACHINE: Final = "2"
+
 
 class OtelctxDistro(BaseDistro):  # type: ignore[misc]
     """What ``otelctx run`` and ``opentelemetry-instrument`` start from."""
@@ -35,6 +38,8 @@ def set_defaults(environ: MutableMapping[str, str]) -> None:
     """Add to *environ* what it does not say."""
     for name, value in _DEFAULTS.items():
         environ.setdefault(name, value)
+    if not any(name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") for name in environ):
+        environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", _SECONDS_ON_THIS_MACHINE)
     if "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         return
     service = service_name(sys.orig_argv, Path.cwd())

@@ -30,8 +30,14 @@ class TestDistro:
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_LOGS_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
             "OTEL_SERVICE_NAME": "shop",
         }
+
+    def test_a_collector_elsewhere_gets_the_time_of_the_standard(self) -> None:
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example"}
+        distro.set_defaults(environ)
+        assert "OTEL_EXPORTER_OTLP_TIMEOUT" not in environ
 
     @pytest.mark.parametrize(
         "given",
