@@ -18,7 +18,7 @@ from opentelemetry import metrics, trace
 from opentelemetry._logs import get_logger_provider
 
 # All signals together. The SDK's own time limit is for each, and not kept (opentelemetry-python#4568).
-SECONDS: Final = 5.0
+SECONDS: Final = 1.0
 
 
 def flush() -> None:

@@ -34,8 +34,9 @@ _DECODERS: Final[dict[type, Callable[[str], FieldValue]]] = {
 # token, RFC 9110 section 5.6.2; also the grammar of a baggage key (W3C Baggage, section 3.3.1.1) and of a header name.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-# Not text: no encoding of it exists, so everything that sends or stores it later would raise.
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Lone surrogates are not text: no encoding of them exists, so what sends or stores them later would raise. Control
+# characters and line separators would forge lines and move cursors where a log is read.
+_NOT_TEXT: Final = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # OTLP's integers have 64 bits (`AnyValue.int_value`); infinities and NaN have no JSON. Both are outside.
 _INT64: Final = 2**63
@@ -175,7 +176,7 @@ class Field:
 
     def _fits(self, value: object) -> bool:
         if isinstance(value, str):
-            return len(value) <= self.max_length and (value.isascii() or _LONE_SURROGATE.search(value) is None)
+            return len(value) <= self.max_length and (value.isprintable() or _NOT_TEXT.search(value) is None)
         if isinstance(value, float):
             return isfinite(value)
         return not isinstance(value, int) or -_INT64 <= value < _INT64
@@ -201,9 +202,15 @@ def wire_text(value: object) -> str:
 
 def attribute_value(value: object) -> AttributeValue | None:
     """Return *value* as telemetry may show it, or None: an object that is not a plain value stays in the process."""
+    kind = type(value)
+    if kind is str or kind is bool or kind is float:
+        return value  # type: ignore[return-value]
+    # A subclass is shown as what it is a kind of: its own type would not cross to another process, nor be OTLP's.
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, int):
-        return value if -_INT64 <= value < _INT64 else None
-    return value if isinstance(value, (str, float)) else None
+        return int(value) if -_INT64 <= value < _INT64 else None
+    return float(value) if isinstance(value, float) else None
 
 
 REQUEST_ID: Final = Field(

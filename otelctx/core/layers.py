@@ -14,6 +14,7 @@ from typing import Final
 
 from otelctx.core.fields import wire_text
 from otelctx.core.registry import registry
+from otelctx.core.reports import report
 from otelctx.core.request import Request, without
 
 ABSENT: Final = object()
@@ -144,6 +145,9 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         return Layer(self.request, self)
 
     def __setitem__(self, key: str, value: object) -> None:
+        if not isinstance(key, str):
+            report("baggage.bad_key", "A baggage key was not text, and was left out")  # type: ignore[unreachable]
+            return
         declared = registry()
         # The name of a local field stays one: what was declared to stay in the process does not leave by this door.
         field = declared.by_key.get(key) or declared.by_name.get(key)
@@ -199,14 +203,12 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         return ValuesView(self.wire())
 
     def pop(self, key: str, *default: object) -> object:
-        """Hide *key*, and return what it had, else the default given."""
+        """Hide *key*, also from what comes later, and return what it had, else the default given."""
         value = self.wire().get(key)
-        if value is not None:
-            self._hide(key)
-            return value
-        if default:
-            return default[0]
-        raise KeyError(key)
+        if value is None and not default:
+            raise KeyError(key)
+        self._hide(key)
+        return default[0] if value is None else value
 
     def clear(self) -> None:
         """Hide all there is."""

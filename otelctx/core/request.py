@@ -17,7 +17,7 @@ from otelctx.core.registry import registry
 GENERATED: Final = "generated"
 RECEIVED: Final = "received"
 
-Listener = Callable[["Request", Mapping[str, object]], None]
+Listener = Callable[["Request", Mapping[str, object], Mapping[str, object]], None]
 
 
 class Request:
@@ -29,10 +29,12 @@ class Request:
         carried: by baggage key, members that no field declares; they pass through as they came.
         origins: by field name, ``generated`` or ``received``, for values that were there at the start.
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
-        listeners: called with the request and each change, after it was made; they must not raise.
+        writes: how often its values were changed.
+        listeners: called with the request, each change after it was made, and what was there before; they must not
+            raise.
     """
 
-    __slots__ = ("__weakref__", "carried", "entry_span", "listeners", "origins", "values")
+    __slots__ = ("__weakref__", "carried", "entry_span", "listeners", "origins", "values", "writes")
 
     def __init__(self, values: dict[str, object] | None = None, carried: dict[str, str] | None = None) -> None:
         """Open a request that starts with *values*, received from elsewhere, and generates what is missing."""
@@ -40,6 +42,7 @@ class Request:
         self.carried: dict[str, str] = {} if carried is None else carried
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
         self.entry_span: Span = INVALID_SPAN
+        self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
         for field in registry().generated:
             if self.values.get(field.name) is None and (value := field.generated()) is not None:
@@ -48,10 +51,12 @@ class Request:
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes* for everybody in the request, and tell the listeners."""
+        before = {name: self.values.get(name) for name in changes}
         self.values.update(changes)
+        self.writes += 1
         without(self.origins, changes)
         for listener in self.listeners:
-            listener(self, changes)
+            listener(self, changes, before)
 
 
 class AmbientRequest(Request):

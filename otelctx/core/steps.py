@@ -21,7 +21,12 @@ R = TypeVar("R")
 
 @coroutine
 def drive(context: Context, steps: Any) -> Generator[Any, Any, Any]:
-    """Run each step of the awaitable's iterator *steps* in *context*, and hand on what it yields and is sent."""
+    """
+    Run each step of *steps* in *context*, and hand on what it yields and is sent.
+
+    Args:
+        steps: a generator, or a coroutine or other iterator of an awaitable; what comes back is of both kinds.
+    """
     step, argument = steps.send, None
     while True:
         try:
@@ -35,22 +40,6 @@ def drive(context: Context, steps: Any) -> Generator[Any, Any, Any]:
             raise
         except BaseException as error:  # noqa: BLE001 - it belongs to the step, which may handle it
             step, argument = steps.throw, error
-
-
-def _drive_generator(context: Context, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    step, argument = generator.send, None
-    while True:
-        try:
-            yielded = context.run(step, argument)
-        except StopIteration as stop:
-            return stop.value
-        try:
-            step, argument = generator.send, (yield yielded)
-        except GeneratorExit:
-            context.run(generator.close)
-            raise
-        except BaseException as error:  # noqa: BLE001 - it belongs to the step, which may handle it
-            step, argument = generator.throw, error
 
 
 def _driven_async_generator(
@@ -104,7 +93,7 @@ def driven(context: Callable[[], Context], result: R) -> R:
     if inspect.iscoroutine(result):
         return cast("R", _awaited(context(), result))
     if inspect.isgenerator(result):
-        return cast("R", _drive_generator(context(), result))
+        return cast("R", drive(context(), result))
     if inspect.isasyncgen(result):
         return cast("R", _driven_async_generator(context, lambda: result)())
     return result

@@ -18,7 +18,7 @@ from opentelemetry.context import attach
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import set_span_in_context
 
-from otelctx.core.state import current_request
+from otelctx.core.state import current_request, is_in_request
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, echoed_headers, open_for
 
@@ -56,8 +56,12 @@ class OtelctxMiddleware:
         self.app = app
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request; one that another edge has opened already passes as it is."""
-        if MARK in environ:
+        """
+        Serve one request; one that is opened already passes as it is.
+
+        That may be by another WSGI edge, or by an ASGI one around what adapts the application to ASGI.
+        """
+        if MARK in environ or is_in_request():
             return self.app(environ, start_response)
         context = open_for(environ, propagator().extract(environ, getter=_getter))
         inside = copy_context()
@@ -71,7 +75,8 @@ class OtelctxMiddleware:
 
         body = inside.run(self.app, environ, start)
         # A server sends these by a faster way that it knows them for, and they run no code of the application.
-        if isinstance(body, (list, tuple, environ.get("wsgi.file_wrapper", tuple))):
+        file_wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(body, (list, tuple)) or (isinstance(file_wrapper, type) and isinstance(body, file_wrapper)):
             return body
         return _Body(inside, body)
 
@@ -84,12 +89,14 @@ class _Body:
     def __init__(self, inside: Context, body: Iterable[bytes]) -> None:
         self._inside = inside
         self._body = body
-        self._steps = inside.run(iter, body)
+        self._steps: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
+        if self._steps is None:
+            self._steps = self._inside.run(iter, self._body)
         return self._inside.run(next, self._steps)
 
     def close(self) -> None:

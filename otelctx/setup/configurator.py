@@ -13,7 +13,7 @@ from typing import Any, Final
 from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
 
-from otelctx.setup.resource import attributes
+from otelctx.setup.resource import attributes, renew_after_fork
 
 _LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
 
@@ -27,6 +27,7 @@ class OtelctxConfigurator(_OTelSDKConfigurator):  # type: ignore[misc]
             super()._configure()
         else:
             super()._configure(**{"resource_attributes": attributes(os.environ), **kwargs})
+            renew_after_fork()
         logging.getLogger(_LOADER).addFilter(_is_news)
 
 

@@ -17,6 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
+from opentelemetry import metrics, trace
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.sdk.resources import Resource
+
 _SERVERS = frozenset({"uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "flask", "celery"})
 # module:attribute, as servers take it; an address with a port is none.
 _APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.]*(\(.*\))?")
@@ -67,6 +71,24 @@ def _program(argv: Sequence[str], directory: Path) -> str | None:
                 names = [name for name in word.partition(":")[0].split(".") if name not in _GENERIC]
                 return names[-1] if names else directory.name or program
     return program
+
+
+def renew_after_fork() -> None:
+    """
+    Let the global providers tell of the right process in workers that are forked from this one, as gunicorn's are.
+
+    The SDK renews what identifies the instance itself, by a private method that can renew the pid too. Where that is
+    gone, workers keep the pid of the process that forked them.
+    """
+    os.register_at_fork(after_in_child=_renew)
+
+
+def _renew() -> None:
+    here = Resource({"process.pid": os.getpid()})
+    for provider in (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider()):
+        update = getattr(provider, "_update_resource", None)
+        if update is not None:
+            update(here)
 
 
 def attributes(environ: Mapping[str, str]) -> dict[str, str | int]:

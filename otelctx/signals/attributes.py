@@ -15,8 +15,9 @@ from otelctx.core.fields import attribute_value
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 
-# The attributes here that a binding gave, so that a reader of the trace can tell them from the code's own.
-BOUND: Final = "otelctx.fields"
+# Names attributes that are fields, so that a reader of the trace can tell them from the code's own: those that a
+# binding gave.
+FIELDS: Final = "otelctx.fields"
 
 
 def attributes_of(layer: Layer, hidden: Collection[str]) -> dict[str, AttributeValue]:
@@ -24,7 +25,7 @@ def attributes_of(layer: Layer, hidden: Collection[str]) -> dict[str, AttributeV
     attributes = named(layer.visible(), hidden)
     bound = layer.bound_names()
     if bound:
-        attributes[BOUND] = sorted(registry().attribute_of(name) for name in bound if name not in hidden)
+        attributes[FIELDS] = sorted(registry().attribute_of(name) for name in bound if name not in hidden)
     return attributes
 
 

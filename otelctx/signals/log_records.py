@@ -8,12 +8,14 @@ what the caller gives in ``extra`` wins too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import wraps
 from typing import Any, Final
 from weakref import WeakSet
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
+from otelctx.boundaries.patches import Patch
 from otelctx.core.fields import attribute_value
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
@@ -26,6 +28,10 @@ SPAN_ID: Final = "span_id"
 TRACE_FLAGS: Final = "trace_flags"
 
 
+# What a record has of its class; a field of such a name would hide it.
+_OWN: Final = frozenset(dir(logging.LogRecord))
+
+
 def stamps() -> dict[str, Any]:
     """
     Return what a log record gets here, by field name.
@@ -35,13 +41,15 @@ def stamps() -> dict[str, Any]:
     """
     declared = registry()
     hidden = declared.hidden_from_logs
-    values: dict[str, Any] = {name: None for name in declared.by_name if name not in hidden}
+    values: dict[str, Any] = dict.fromkeys(declared.by_name)
     layer = current_layer()
     if layer is not None:
         for name, value in tuple(layer.visible().items()):
             shown = attribute_value(value)
-            if shown is not None and name not in hidden:
+            if shown is not None:
                 values[name] = shown
+    for name in hidden | _OWN.intersection(values):
+        values.pop(name, None)
     span = get_current_span().get_span_context()
     values[TRACE_ID] = format_trace_id(span.trace_id) if span.is_valid else None
     values[SPAN_ID] = format_span_id(span.span_id) if span.is_valid else None
@@ -51,7 +59,7 @@ def stamps() -> dict[str, Any]:
 
 class StampedDict(dict[str, Any]):
     """
-    A record's ``__dict__`` in which stamps do not count as present.
+    A record's ``__dict__`` in which stamps do not count as present while the record is made.
 
     `logging.Logger.makeRecord` refuses an ``extra`` whose key the record has already. An application that passes
     ``extra={"user_id": …}`` must work as before, and its value must win.
@@ -59,10 +67,10 @@ class StampedDict(dict[str, Any]):
 
     __slots__ = ("stamped",)
 
-    stamped: dict[str, Any]
+    stamped: Collection[str]
 
     def __contains__(self, key: object) -> bool:
-        return dict.__contains__(self, key) and not (key in self.stamped and self[str(key)] is self.stamped[str(key)])
+        return key not in self.stamped and dict.__contains__(self, key)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
@@ -76,9 +84,24 @@ def stamp(record: logging.LogRecord) -> logging.LogRecord:
     added = stamps()
     attributes = StampedDict(added)
     attributes.update(before)
-    attributes.stamped = {key: value for key, value in added.items() if key not in before}
+    attributes.stamped = added.keys() - before.keys()
     record.__dict__ = attributes
     return record
+
+
+def _making(original: Factory) -> Factory:
+    @wraps(original)
+    def makeRecord(self: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802 - its name
+        record = original(self, *args, **kwargs)
+        attributes = record.__dict__
+        if type(attributes) is StampedDict:
+            attributes.stamped = ()
+        return record
+
+    return makeRecord
+
+
+_MAKING: Final = Patch(logging.Logger, "makeRecord", _making)
 
 
 class _StampingFactory:
@@ -98,6 +121,7 @@ _factories: Final[WeakSet[_StampingFactory]] = WeakSet()
 
 def install() -> None:
     """Put the stamping factory on top of the current one; once is enough."""
+    _MAKING.install()
     current = logging.getLogRecordFactory()
     if isinstance(current, _StampingFactory):
         current.on = True
@@ -110,6 +134,7 @@ def install() -> None:
 
 def uninstall() -> None:
     """Take the stamping factory off; under a factory of somebody else it stays and does nothing."""
+    _MAKING.uninstall()
     for stamping in _factories:
         stamping.on = False
     current = logging.getLogRecordFactory()

@@ -62,4 +62,4 @@ class FieldHistogram:
         self, amount: float, attributes: Mapping[str, Any] | None = None, context: Context | None = None
     ) -> None:
         """Record *amount* with *attributes*, which win."""
-        self._inner.record(amount, {**metric_attributes(), **self._more, **(attributes or {})}, context=context)
+        self._inner.record(amount, {**metric_attributes(context), **self._more, **(attributes or {})}, context=context)

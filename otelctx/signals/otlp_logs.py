@@ -8,7 +8,7 @@ become the attributes that spans have too, and those with no value go.
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, cast
 
 from opentelemetry._logs import LogRecord
@@ -37,11 +37,15 @@ class FieldLogRecordProcessor(LogRecordProcessor):
         attributes = cast("MutableMapping[str, Any] | None", record.attributes)
         if attributes is None:
             return
+        is_stamped = TRACE_ID in attributes
         _translate(record, attributes)
         layer = current_layer(record.context) or current_layer()
         if layer is None:
             return
-        for key, value in attributes_of(layer, registry().hidden_from_logs).items():
+        shown = attributes_of(layer, registry().hidden_from_logs)
+        if is_stamped and not _agree(attributes, shown):
+            return
+        for key, value in shown.items():
             if key not in attributes:
                 attributes[key] = value
 
@@ -51,6 +55,17 @@ class FieldLogRecordProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the interface
         """Return True: there is nothing to deliver."""
         return True
+
+
+def _agree(attributes: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:
+    """
+    Tell whether a record that was stamped where it was made is emitted in that same place.
+
+    If not, as by a `logging.handlers.MemoryHandler` or the thread of a `QueueListener`, it is complete as it is: what
+    is current here is somebody else's.
+    """
+    names = [field.attribute_name for field in registry().by_name.values()]
+    return all(attributes.get(name) == shown.get(name) for name in names if name in shown or name in attributes)
 
 
 def _translate(record: LogRecord, attributes: MutableMapping[str, Any]) -> None:

@@ -9,26 +9,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import Span, get_current_span
+from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
-from otelctx.signals.attributes import named
+from otelctx.signals.attributes import FIELDS, named
 
 SET_EVENT: Final = "otelctx.set"
+UNSET_EVENT: Final = "otelctx.unset"
+
+# A span holds so many events in all; most of them are left to the application.
+MOST_EVENTS: Final = 32
 
 
-def write_through(request: Request, changes: Mapping[str, object]) -> None:
+def write_through(request: Request, changes: Mapping[str, object], before: Mapping[str, object]) -> None:
     """Write *changes* to the entry span of *request* and to the current span, those of them that record."""
-    attributes = named(changes, registry().hidden_from_spans)
-    if not attributes:
-        return
+    hidden = registry().hidden_from_spans
+    attributes, old = named(changes, hidden), named(before, hidden)
+    withdrawn = sorted(name for name in old if name not in attributes)
     entry, here = request.entry_span, get_current_span()
-    if entry.is_recording():
-        entry.set_attributes(attributes)
-    if not here.is_recording():
-        here = entry
-    if here.is_recording():
-        if here is not entry:
-            here.set_attributes(attributes)
-        here.add_event(SET_EVENT, attributes)
+    _write(entry, attributes, old)
+    if here is not entry:
+        _write(here, attributes, old)
+    teller = here if here.is_recording() else entry
+    if request.writes <= MOST_EVENTS and teller.is_recording():
+        if attributes:
+            teller.add_event(SET_EVENT, attributes)
+        if withdrawn:
+            teller.add_event(UNSET_EVENT, {FIELDS: withdrawn})
+
+
+def _write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> None:
+    """Write *attributes* to *span*, but for those that it has from somebody else; *old* is what it has from us."""
+    if not span.is_recording():
+        return
+    given = getattr(span, "attributes", None) or {}
+    span.set_attributes(
+        {name: value for name, value in attributes.items() if name not in given or given[name] == old.get(name)}
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage
-from opentelemetry.context import get_current
+from opentelemetry.context import attach, detach, get_current
 
 import otelctx
 from otelctx.core.layers import Layer
@@ -151,3 +151,16 @@ def test_a_binding_taken_off_between_two_looks_is_no_error() -> None:
         outer = layer_in(get_current())
         assert outer is not None
         assert Layer(outer.request, outer, Racing(step="bound")).find("step") in {"bound", "request"}
+
+
+class TestRemovingWhatIsNotThere:
+    """`remove_baggage` of a name without a value hides what the request gets later, in that Context."""
+
+    def test_it_hides_a_later_value_in_its_context_only(self) -> None:
+        with otelctx.request():
+            here = otelctx.snapshot()
+            token = attach(baggage.remove_baggage("user_id"))
+            here.run(otelctx.set, user_id="later")
+            assert otelctx.get("user_id") is None
+            detach(token)
+            assert otelctx.get("user_id") == "later"

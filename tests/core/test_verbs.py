@@ -78,7 +78,7 @@ class TestSet:
         with request():
             here = current_request()
             assert here is not None
-            here.listeners = (lambda _, changes: seen.append((dict(changes), get("user_id"))),)
+            here.listeners = (lambda _, changes, __: seen.append((dict(changes), get("user_id"))),)
             otelctx.set(user_id="u")
         assert seen == [({"user_id": "u"}, "u")]
 

@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from opentelemetry.context import get_current
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
@@ -333,3 +334,67 @@ class TestAlone:
         script = WITHOUT_INSTRUMENTATION.format(missing=missing)
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
         assert done.stdout.splitlines() == ["[(b'x-request-id', b'theirs')]", "False"], done.stderr
+
+
+class TestRefusals:
+    async def test_our_500_says_that_the_connection_ends(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            raise RuntimeError("boom")
+
+        sent: list[dict[str, Any]] = []
+        with pytest.raises(RuntimeError, match="boom"):
+            await serve(OtelctxMiddleware(app), sent=sent)
+        assert (b"connection", b"close") in sent[0]["headers"]
+
+    async def test_an_error_without_a_text_is_still_the_applications_error(self, spans: InMemorySpanExporter) -> None:
+        class SpeechlessError(Exception):
+            def __str__(self) -> str:
+                raise ValueError("speechless")
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            raise SpeechlessError
+
+        sent: list[dict[str, Any]] = []
+        with pytest.raises(SpeechlessError):
+            await serve(OtelctxMiddleware(app), sent=sent)
+        assert sent[0]["status"] == 500
+        assert spans.get_finished_spans()[0].status.status_code is StatusCode.ERROR
+
+    async def test_a_websocket_that_is_not_accepted_is_refused_with_the_request_id(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "websocket.close", "code": 1008})
+
+        scope = scope_of(kind="websocket", x_request_id="theirs") | {"extensions": {"websocket.http.response": {}}}
+        sent = await serve(OtelctxMiddleware(app), scope)
+        assert [message["type"] for message in sent] == [
+            "websocket.http.response.start",
+            "websocket.http.response.body",
+        ]
+        assert (sent[0]["status"], echoed(sent)) == (403, ["theirs"])
+
+    async def test_a_server_without_denial_responses_gets_what_the_application_sent(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "websocket.close"})
+
+        assert await serve(OtelctxMiddleware(app), scope_of(kind="websocket")) == [{"type": "websocket.close"}]
+
+
+class TestJoining:
+    """What code told the framework's instrumentation holds for the span at the edge, or there is one of its own."""
+
+    async def test_headers_that_it_captures_are_on_the_span(self, spans: InMemorySpanExporter) -> None:
+        inner = OpenTelemetryMiddleware(
+            answer,
+            http_capture_headers_server_request=["x-foo"],
+            http_capture_headers_server_response=["x-request-id"],
+        )
+        await serve(OtelctxMiddleware(inner), scope_of(x_foo="bar", x_request_id="theirs"))
+        (span,) = spans.get_finished_spans()
+        assert attributes_of(span)["http.request.header.x_foo"] == ("bar",)
+
+    async def test_with_a_provider_of_its_own_it_makes_its_own_span(self, spans: InMemorySpanExporter) -> None:
+        theirs, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(theirs))
+        await serve(OtelctxMiddleware(OpenTelemetryMiddleware(answer, tracer_provider=provider)))
+        assert [span.kind for span in spans.get_finished_spans()] == [SpanKind.SERVER]
+        assert SpanKind.INTERNAL in {span.kind for span in theirs.get_finished_spans()}

@@ -151,3 +151,39 @@ class TestInRequestOf:
     @pytest.mark.parametrize("environ", [None, {}, "no environ"])
     def test_what_was_not_served_is_called_as_it_is(self, environ: object) -> None:
         assert in_request_of(environ, user_id) == b"None"
+
+
+class TestWhatServersAndAdaptersDo:
+    def test_a_file_wrapper_may_be_any_callable(self) -> None:
+        def streaming(environ: Any, start_response: Any) -> Iterator[bytes]:
+            start_response("200 OK", [])
+            yield user_id()
+
+        served = Served(OtelctxMiddleware(streaming), **{"wsgi.file_wrapper": lambda file, size: file})
+        assert list(served.body) == [b"None"]
+
+    def test_an_application_inside_a_request_continues_it(self) -> None:
+        def app(environ: Any, start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            otelctx.set(user_id="alice")
+            return [str(otelctx.get("request_id")).encode()]
+
+        with otelctx.request(request_id="outer"):
+            served = Served(OtelctxMiddleware(app), HTTP_X_REQUEST_ID="theirs")
+            assert (served.body, otelctx.get("user_id")) == ([b"outer"], "alice")
+
+    def test_a_body_that_cannot_be_iterated_is_closed_all_the_same(self) -> None:
+        class Broken:
+            closed = False
+
+            def __iter__(self) -> Iterator[bytes]:
+                raise RuntimeError("no")
+
+            def close(self) -> None:
+                Broken.closed = True
+
+        served = Served(OtelctxMiddleware(lambda environ, start: Broken()))
+        with pytest.raises(RuntimeError, match="no"):
+            next(iter(served.body))
+        served.body.close()
+        assert Broken.closed

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator, default_getter, default_setter
@@ -145,7 +146,7 @@ class TestInject:
 
     def test_a_text_that_a_header_cannot_hold_travels_in_baggage_alone(self) -> None:
         declare(Field("tenant", remote=True, header="x-tenant"))
-        for text, encoded in [("é", "%C3%A9"), ("a\r\nb", "a%0D%0Ab"), (" a", "%20a"), ("a\0", "a%00")]:
+        for text, encoded in [("é", "%C3%A9"), (" a", "%20a")]:
             headers: dict[str, str] = {}
             with request(tenant=text):
                 inject(headers)
@@ -349,3 +350,24 @@ class TestEdge:
 
     def test_a_mark_from_outside_is_not_believed(self) -> None:
         assert set(fields_of(extract({"otelctx.opened": "x", "x-request-id": "r1"}))) == {"request_id"}
+
+
+class TestHostileCode:
+    @pytest.mark.parametrize("carrier", [None, ("a",), object()])
+    def test_a_carrier_that_cannot_be_written_is_reported_and_does_not_raise(self, carrier) -> None:
+        with request(user_id="alice"):
+            inject(carrier)
+        assert counts()["inject.failed"] == 1
+
+    def test_a_baggage_key_that_is_no_text_is_left_out(self) -> None:
+        headers: dict[str, str] = {}
+        with request(user_id="alice"):
+            token = attach(baggage.set_baggage(5, "v"))  # type: ignore[arg-type]
+            inject(headers)
+            detach(token)
+        assert "user_id=alice" in headers["baggage"]
+
+    @pytest.mark.parametrize("text", ["a\nb", "a\r", "\x1b[31m", "a\u2028b", "\x85"])
+    def test_what_would_forge_a_log_line_is_refused(self, text: str) -> None:
+        with request(carrier={"baggage": f"user_id={quote(text)}"}):
+            assert otelctx.get("user_id") is None

@@ -192,3 +192,26 @@ class TestOtherFactories:
             log_records.install()
             again: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
         assert (again.request_id, again.theirs) == ("r", "theirs")
+
+
+class TestAnHonestRecord:
+    def test_a_filter_that_fills_in_what_is_missing_finds_the_field(self, logger) -> None:
+        log, records = logger
+
+        def default(record: logging.LogRecord) -> bool:
+            if "request_id" not in record.__dict__:
+                record.request_id = "-"
+            return True
+
+        log.addFilter(default)
+        with otelctx.request(request_id="r"):
+            log.info("m")
+        log.removeFilter(default)
+        assert records[-1].request_id == "r"
+
+    def test_a_field_named_like_something_of_the_record_does_not_hide_it(self, logger) -> None:
+        log, records = logger
+        otelctx.declare(Field("getMessage"))
+        with otelctx.request(getMessage="x", name="y"):
+            log.info("m")
+        assert (records[-1].getMessage(), records[-1].name) == ("m", log.name)

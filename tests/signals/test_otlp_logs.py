@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,10 @@ class Exported:
     @property
     def last(self) -> Any:
         return self._exporter.get_finished_logs()[-1].log_record
+
+    @property
+    def all(self) -> list[dict[str, Any]]:
+        return [dict(data.log_record.attributes) for data in self._exporter.get_finished_logs()]
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -100,3 +105,26 @@ class TestApi:
         with otelctx.request(request_id="ours"):
             exported.provider.get_logger("x").emit(LogRecord(body="x", context=context))
         assert exported.attributes == {"request_id": "theirs"}
+
+
+class TestRecordsEmittedElsewhere:
+    def test_a_record_of_no_request_gets_nothing_of_the_request_that_flushes_it(self, exported: Exported) -> None:
+        log_records.install()
+        (target,) = exported.logger.handlers
+        exported.logger.handlers = [logging.handlers.MemoryHandler(2, target=target)]
+        exported.logger.info("outside")
+        with otelctx.request(user_id="alice"), otelctx.bind(step="one"):
+            exported.logger.info("inside")
+        outside, inside = exported.all
+        assert outside == {}
+        assert inside["user.id"] == "alice"
+
+    def test_a_record_of_one_request_gets_nothing_of_another(self, exported: Exported) -> None:
+        log_records.install()
+        (target,) = exported.logger.handlers
+        exported.logger.handlers = [logging.handlers.MemoryHandler(2, target=target)]
+        with otelctx.request(request_id="anonymous"):
+            exported.logger.info("first")
+        with otelctx.request(request_id="alices", user_id="alice", tier=1):
+            exported.logger.info("second")
+        assert exported.all[0] == {"request_id": "anonymous"}

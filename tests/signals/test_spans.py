@@ -121,3 +121,33 @@ class TestOrigin:
             with otelctx.request(carrier=carrier), traced.tracer.start_as_current_span(name, kind=SpanKind.SERVER):
                 pass
             assert traced.attributes(name)["otelctx.request_id.origin"] == name
+
+
+class TestWriteThroughAndOthers:
+    def test_what_code_has_given_the_span_stays(self, traced: Traced) -> None:
+        with otelctx.request(), traced.tracer.start_as_current_span("x", kind=SpanKind.SERVER) as span:
+            span.set_attribute("user.id", "explicit")
+            span.set_attribute("http.response.status_code", 200)
+            otelctx.set(user_id="field", **{"http.response.status_code": 500})
+        assert traced.attributes("x") | {"user.id": "explicit", "http.response.status_code": 200} == traced.attributes(
+            "x"
+        )
+
+    def test_a_later_value_takes_the_place_of_an_earlier_one_of_ours(self, traced: Traced) -> None:
+        with otelctx.request(user_id="a"), traced.tracer.start_as_current_span("x", kind=SpanKind.SERVER):
+            otelctx.set(user_id="b")
+            otelctx.set(user_id="c")
+        assert traced.attributes("x")["user.id"] == "c"
+
+    def test_a_value_that_is_taken_away_is_told_by_an_event(self, traced: Traced) -> None:
+        with otelctx.request(user_id="a"), traced.tracer.start_as_current_span("x", kind=SpanKind.SERVER) as span:
+            otelctx.set(user_id=None)
+            (event,) = span.events
+        assert (event.name, dict(event.attributes)) == ("otelctx.unset", {"otelctx.fields": ("user.id",)})
+
+    def test_most_events_of_a_span_are_left_to_the_application(self, traced: Traced) -> None:
+        with otelctx.request(), traced.tracer.start_as_current_span("x", kind=SpanKind.SERVER):
+            for number in range(200):
+                otelctx.set(step=number)
+        assert len(traced.changes("x")) == 32
+        assert traced.attributes("x")["step"] == 199

@@ -37,8 +37,10 @@ class Asked:
 
     def check(self) -> None:
         """Every request, whichever process served it, is complete at the collector."""
-        for request_id in self.pids:
+        for request_id, pid in self.pids.items():
             (span,) = self.service.spans(request_id=request_id)
+            # OpenTelemetry's own distribution does not tell the process.
+            assert span["resource"].get("process.pid", str(pid)) in {pid, str(pid)}
             logs = self.service.logs(request_id=request_id)
             assert {log["scope"] for log in logs} == {"app", "uvicorn.access"}
             assert {(log["trace_id"], log["user_id"]) for log in logs} == {(span["trace_id"], f"of-{request_id}")}

@@ -15,7 +15,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import set_span_in_context
 
 from otelctx.core.block import restore
-from otelctx.integrations.asgi.response import Failsafe, echoing, within_span
+from otelctx.integrations.asgi.response import Failsafe, echoing, refusing, within_span
 from otelctx.integrations.asgi.types import App, Receive, Scope, Send
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, entry_span_of, open_for
@@ -77,7 +77,7 @@ class OtelctxMiddleware:
         context = open_for(scope, propagator().extract(scope, getter=_getter))
         token = attach(context)
         try:
-            await self._serve(scope, receive, within_span(echoing(send, context), context))
+            await self._serve(scope, receive, refusing(within_span(echoing(send, context), context), scope))
         finally:
             if self._owns_task:
                 attach(set_span_in_context(entry_span_of(context), context))

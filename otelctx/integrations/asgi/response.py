@@ -10,10 +10,12 @@ from opentelemetry.context import Context, attach
 from opentelemetry.trace import Status, StatusCode, get_current_span, set_span_in_context
 
 from otelctx.core.block import restore
+from otelctx.core.reports import report
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import echoed_headers, entry_span_of
 
-_BEGINS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_DENIAL: Final = "websocket.http.response"
+_BEGINS: Final = frozenset({"http.response.start", "websocket.accept", f"{_DENIAL}.start"})
 
 
 def echoing(send: Send, context: Context) -> Send:
@@ -29,6 +31,29 @@ def echoing(send: Send, context: Context) -> Send:
         await send(message)
 
     return send_with_echo
+
+
+def refusing(send: Send, scope: Scope) -> Send:
+    """
+    Return *send* so that a WebSocket which the application closes instead of accepting is refused by a response.
+
+    The server's own refusal has no headers. A server that cannot send another says so by not offering it.
+    Source: https://asgi.readthedocs.io/en/latest/extensions.html#websocket-denial-response
+    """
+    if scope["type"] != "websocket" or _DENIAL not in (scope.get("extensions") or {}):
+        return send
+    decided = False
+
+    async def send_refusal(message: Message) -> None:
+        nonlocal decided
+        refused, decided = not decided and message["type"] == "websocket.close", True
+        if not refused:
+            await send(message)
+            return
+        await send({"type": f"{_DENIAL}.start", "status": 403, "headers": [(b"content-length", b"0")]})
+        await send({"type": f"{_DENIAL}.body", "body": b""})
+
+    return send_refusal
 
 
 def within_span(send: Send, context: Context) -> Send:
@@ -81,19 +106,27 @@ class Failsafe:
             # Once the response has begun, the server span is still open further out, and is told there.
             if not begun:
                 _record(error)
-                await _answer_500(send)
+                await _answer_500(send, scope)
             raise
 
 
 def _record(error: Exception) -> None:
     span = get_current_span()
-    if span.is_recording():
+    if not span.is_recording():
+        return
+    try:
         span.record_exception(error)
         span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+    except Exception:  # noqa: BLE001 - the text of an error is other people's code, and the error itself goes on
+        report("exception.unreadable", "An exception of type %s has no text", type(error).__name__)
+        span.set_status(Status(StatusCode.ERROR, type(error).__name__))
 
 
-async def _answer_500(send: Send) -> None:
+async def _answer_500(send: Send, scope: Scope) -> None:
     body = b"Internal Server Error"
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if str(scope.get("http_version", "")).startswith("1"):
+        # The server closes the connection after an error; the client has to know before it sends the next request.
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": 500, "headers": headers})
     await send({"type": "http.response.body", "body": body})

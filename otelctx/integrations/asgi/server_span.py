@@ -13,14 +13,19 @@ from functools import wraps
 from typing import Any, Final
 
 from opentelemetry.context import attach
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware, collect_custom_headers_attributes
 from opentelemetry.trace import Span, get_current_span, set_span_in_context
-from opentelemetry.util.http import ExcludeList, get_excluded_urls
+from opentelemetry.util.http import (
+    ExcludeList,
+    get_excluded_urls,
+    normalise_request_header_name,
+    normalise_response_header_name,
+)
 
 from otelctx.boundaries.patches import Patch
 from otelctx.core.block import restore
 from otelctx.core.state import current_request
-from otelctx.integrations.asgi.types import App, Receive, Scope, Send
+from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import MARK, SPAN_MARK
 from otelctx.signals.metrics import FieldHistogram
 
@@ -104,7 +109,7 @@ def _joining(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitabl
     @wraps(original)
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807 - its name
         span: Span | None = scope.get(SPAN_MARK)
-        if span is None:
+        if span is None or not _may_join(self, span):
             await original(self, scope, receive, send)
             return
         name, attributes = self.default_span_details(scope)
@@ -112,11 +117,33 @@ def _joining(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitabl
         if span.is_recording():
             span.update_name(name)
             span.set_attributes(attributes)
+        _capture(self, span, scope, self.http_capture_headers_server_request, normalise_request_header_name)
         if self.server_request_hook is not None:
             self.server_request_hook(span, scope)
-        await self.app(scope, receive, send)
+
+        async def send_captured(message: Message) -> None:
+            _capture(self, span, message, self.http_capture_headers_server_response, normalise_response_header_name)
+            await send(message)
+
+        await self.app(scope, receive, send_captured if self.http_capture_headers_server_response else send)
 
     return __call__
+
+
+def _may_join(middleware: Any, span: Span) -> bool:
+    """Tell whether *span* is all that *middleware* wants: no provider of its own, no hooks for further spans."""
+    if middleware.client_request_hook is not None or middleware.client_response_hook is not None:
+        return False
+    resource = getattr(middleware.tracer, "resource", None)
+    return resource is None or resource is getattr(span, "resource", resource)
+
+
+def _capture(
+    middleware: Any, span: Span, carrier: Scope, names: list[str] | None, normalised: Callable[[str], str]
+) -> None:
+    if names and span.is_recording() and "headers" in carrier:
+        sanitize = middleware.http_capture_headers_sanitize_fields
+        span.set_attributes(collect_custom_headers_attributes(carrier, sanitize, names, normalised))
 
 
 _JOIN: Final = Patch(OpenTelemetryMiddleware, "__call__", _joining)
