@@ -6,7 +6,7 @@ One line on stderr says what happened and what to do; a traceback means a bug of
 
 from __future__ import annotations
 
-from otelctx.errors import CollectorError, OtelctxError
+from otelctx.errors import CollectorError, ConfigError, OtelctxError
 
 NO_MATCH = 1
 USAGE = 2  # as the command line parser has it
@@ -39,4 +39,6 @@ def exit_status(error: OtelctxError) -> int:
     """Return the exit status of a command that ended with *error*."""
     if isinstance(error, CommandError):
         return error.exit_status
+    if isinstance(error, ConfigError):
+        return USAGE
     return NO_COLLECTOR if isinstance(error, CollectorError) else 1

@@ -14,6 +14,7 @@ import typer
 
 from otelctx.cli.failures import USAGE, CommandError
 from otelctx.cli.launch import check_runtime, launch, resolve_command
+from otelctx.setup.config import is_enabled, load
 
 _DEFAULTS = {"OTEL_PYTHON_DISTRO": "otelctx", "OTEL_PYTHON_CONFIGURATOR": "otelctx"}
 
@@ -44,7 +45,7 @@ def run(
     otelctx run app.py
     otelctx run -m orders.worker
 
-    Exit status: the program's own; 126 it cannot be executed, 127 it is not found, 2 wrong usage.
+    Exit status: the program's own; 126 it cannot be executed, 127 it is not found, 2 wrong usage or configuration.
     """  # noqa: D301  (the parser wants the character, not the escape)
     command = ctx.args
     if not command:
@@ -67,4 +68,12 @@ def run(
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     os.environ.update({name: value for name, value in options.items() if value is not None})
+    _check_configuration()
     launch(resolved)
+
+
+def _check_configuration() -> None:
+    # In the program itself a wrong configuration is a line in its log, since instrumentation must not end it. Here
+    # somebody is watching, and nothing runs yet.
+    if is_enabled(os.environ):
+        load(os.environ, Path.cwd())

@@ -17,6 +17,7 @@ from otelctx.errors import ConfigError, FieldError
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
 from otelctx.setup.config_variables import read_variables
+from otelctx.setup.environment_variables import OTELCTX_ENABLED
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Settings:
     strict: bool = False
     fields: tuple[Field, ...] = ()
     sources: tuple[str, ...] = ()
+
+
+def is_enabled(environ: Mapping[str, str]) -> bool:
+    """
+    Tell whether set-up does anything, and so whether there is a configuration.
+
+    >>> is_enabled({}), is_enabled({"OTELCTX_ENABLED": "False"})
+    (True, False)
+    """
+    return environ.get(OTELCTX_ENABLED, "").strip().lower() != "false"
 
 
 def load(environ: Mapping[str, str], directory: Path) -> Settings:

@@ -32,7 +32,7 @@ def read_files(environ: Mapping[str, str], directory: Path, problems: list[str])
         problems: gets one line for each mistake.
     """
     home = environ.get("HOME", "")
-    pyproject = _nearest("pyproject.toml", directory, home)
+    pyproject = nearest("pyproject.toml", directory, home)
     if pyproject is not None:
         yield from _read_pyproject(pyproject, problems)
     named = environ.get(OTELCTX_CONFIG, "").strip()
@@ -43,20 +43,25 @@ def read_files(environ: Mapping[str, str], directory: Path, problems: list[str])
         else:
             problems.append(f"{OTELCTX_CONFIG}: there is no file {str(path)!r}")
     else:
-        nearest = _nearest("otelctx.toml", directory, home)
-        if nearest is not None:
-            yield from _read_otelctx_toml(nearest, problems)
+        found_above = nearest("otelctx.toml", directory, home)
+        if found_above is not None:
+            yield from _read_otelctx_toml(found_above, problems)
     opentelemetry = environ.get(OTEL_CONFIG_FILE, "").strip()
     if opentelemetry:
         yield from _read_opentelemetry((directory / opentelemetry).absolute(), problems)
 
 
-def _nearest(name: str, directory: Path, home: str) -> Path | None:
+def nearest(name: str, directory: Path, home: str) -> Path | None:
     """
-    Return the file *name* in *directory* or the nearest one above it.
+    Return the file *name* in *directory* or the nearest one above it; None when there is none.
 
     A project ends where its repository does, and a user's files where the home directory does: what lies further up
-    belongs to somebody else.
+    belongs to somebody else. A directory that may not be looked into counts as empty.
+
+    Args:
+        name: the file's name.
+        directory: where the search starts; a relative one starts at the working directory.
+        home: the user's home directory, such as ``HOME`` says; empty when there is none.
     """
     start = directory.absolute()
     last = Path(home).resolve() if home else None

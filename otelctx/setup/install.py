@@ -18,7 +18,7 @@ from otelctx.boundaries import processes, threads
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.setup import config, edges, providers
+from otelctx.setup import config, edges, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records
@@ -47,6 +47,7 @@ def install() -> None:
     _install_propagator()
     log_records.install()
     log_bridge.PATCH.install()
+    quiet.install()
     threads.install()
     processes.install()
     edges.install()
@@ -62,6 +63,7 @@ def uninstall() -> None:
     edges.uninstall()
     processes.uninstall()
     threads.uninstall()
+    quiet.uninstall()
     log_bridge.PATCH.uninstall()
     log_records.uninstall()
     if _propagators is not None and get_global_textmap() is _propagators[1]:

@@ -21,6 +21,8 @@ from opentelemetry import metrics, trace
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.sdk.resources import Resource
 
+from otelctx.setup.config_files import nearest
+
 _SERVERS = frozenset({"uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "flask", "celery"})
 # module:attribute, as servers take it; an address with a port is none.
 _APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.]*(\(.*\))?")
@@ -39,13 +41,8 @@ def service_name(argv: Sequence[str], directory: Path) -> str | None:
 
 
 def _project(directory: Path) -> str | None:
-    for folder in (directory, *directory.parents):
-        file = folder / "pyproject.toml"
-        if file.is_file():
-            return _project_name(file)
-        if (folder / ".git").exists():
-            return None
-    return None
+    file = nearest("pyproject.toml", directory, str(Path.home()))
+    return None if file is None else _project_name(file)
 
 
 def _project_name(file: Path) -> str | None:

@@ -7,6 +7,9 @@ it does not write anywhere stays unwritten.
 
 OpenTelemetry's own loggers end below the root on purpose: they speak of an export that goes wrong, and exporting that
 too would have no end.
+
+A program that sets up no logging sees its warnings all the same: Python writes them itself where there is no handler,
+and that OpenTelemetry has put one does not count.
 """
 
 from __future__ import annotations
@@ -40,6 +43,18 @@ def _is_opentelemetrys(handler: logging.Handler) -> bool:
     return kind.__name__ == "LoggingHandler" and kind.__module__.partition(".")[0] == _OPENTELEMETRY
 
 
+def _reaches_only_opentelemetry(logger: logging.Logger) -> bool:
+    """Tell whether records of *logger* meet no handler but OpenTelemetry's, and do meet that."""
+    found = False
+    here: logging.Logger | None = logger
+    while here is not None:
+        if not all(_is_opentelemetrys(handler) for handler in here.handlers):
+            return False
+        found = found or bool(here.handlers)
+        here = here.parent if here.propagate else None
+    return found
+
+
 Calling = Callable[[logging.Logger, logging.LogRecord], None]
 
 
@@ -47,7 +62,10 @@ def _bridging(original: Calling) -> Calling:
     @wraps(original)
     def callHandlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         original(self, record)
-        if _ends_below_root(self):
+        if logging.lastResort is not None and _reaches_only_opentelemetry(self):
+            if record.levelno >= logging.lastResort.level:
+                logging.lastResort.handle(record)
+        elif _ends_below_root(self):
             for handler in logging.root.handlers:
                 if _is_opentelemetrys(handler) and record.levelno >= handler.level:
                     handler.handle(record)

@@ -142,6 +142,40 @@ class TestRun:
         )
 
 
+class TestAWrongConfiguration:
+    @pytest.mark.parametrize("source", ["--config", "OTELCTX_CONFIG", "OTELCTX_STRICT", "the project"])
+    def test_is_an_error_before_the_program_runs(self, otelctx, tmp_path, monkeypatch, source):
+        monkeypatch.chdir(tmp_path)
+        wrong = tmp_path / ("pyproject.toml" if source == "the project" else "wrong.toml")
+        wrong.write_text("[tool.otelctx]\nstrit = true" if source == "the project" else "[otelctx]\nstrit = true")
+        environment = {"OTELCTX_CONFIG": str(wrong), "OTELCTX_STRICT": "perhaps"}
+        done = otelctx(
+            *("run", *(("--config", str(wrong)) if source == "--config" else ()), "echo", "ran"),
+            **{name: value for name, value in environment.items() if name == source},
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"otelctx: {source if source == 'OTELCTX_STRICT' else wrong}: ")
+        assert "Traceback" not in done.stderr
+
+    def test_is_none_when_otelctx_is_switched_off(self, otelctx):
+        done = otelctx("run", "echo", "ran", OTELCTX_ENABLED="false", OTELCTX_STRICT="perhaps")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
+
+    def test_is_a_line_and_not_the_end_of_a_program_under_opentelemetrys_own_launcher(self, tmp_path):
+        (tmp_path / "script.py").write_text("print('ran')")
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "opentelemetry-instrument"), sys.executable, "script.py"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, **QUIET, "OTELCTX_STRICT": "perhaps", "OTEL_LOGS_EXPORTER": "none"},
+        )
+        assert (done.returncode, done.stdout) == (0, "ran\n")
+        assert "OTELCTX_STRICT" in done.stderr
+
+
 class TestResolveCommand:
     def test_programs_beside_this_python_are_found_although_its_environment_is_not_activated(self, monkeypatch):
         monkeypatch.setenv("PATH", "/nowhere")

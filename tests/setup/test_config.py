@@ -17,6 +17,7 @@ from otelctx.core.fields import DECLARABLE, REQUEST_ID, Field
 from otelctx.errors import ConfigError
 from otelctx.setup import config
 from otelctx.setup.config_fields import MatchesPattern
+from otelctx.setup.config_files import nearest
 from otelctx.setup.config_schema import FieldTable
 
 
@@ -181,6 +182,11 @@ class TestLoad:
         assert run_python(program, tmp_path) == "[]"
 
 
+@pytest.mark.parametrize(("value", "expected"), [("", True), ("true", True), ("0", True), (" False ", False)])
+def test_only_false_switches_everything_off(value, expected):
+    assert config.is_enabled({"OTELCTX_ENABLED": value}) is expected
+
+
 class TestMissingPackages:
     """What has to be installed to read a file is said with the file's name."""
 
@@ -265,6 +271,15 @@ class TestSearch:
         path.write_text("[otelctx]\n")
 
         assert (str(path),) == load(tmp_path).sources
+
+    def test_any_file_is_searched_for_in_the_same_way(self, tmp_path):
+        inner = tmp_path / "inner"
+        (inner / ".git").mkdir(parents=True)
+        (tmp_path / "setup.cfg").touch()
+        assert nearest("setup.cfg", inner, "") is None
+        (inner / ".git").rmdir()
+        assert nearest("setup.cfg", inner, "") == tmp_path / "setup.cfg"
+        assert nearest("setup.cfg", inner, str(inner)) is None
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
     def test_a_pyproject_that_may_not_be_read_says_nothing(self, tmp_path):

@@ -30,6 +30,13 @@ def record(message: str = "hello %s", *args: object, level: int = logging.INFO, 
     return logging.getLogger("shop.orders").makeRecord("shop.orders", level, "f.py", 7, message, args, None, **rest)
 
 
+class Broken:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
 def failed() -> logging.LogRecord:
     nothing: dict[str, str] = {}
     try:
@@ -95,6 +102,25 @@ class TestJsonFormatter:
         endless.append(endless)
         assert self.entry(record("x", extra={"odd": endless}))["odd"] == "[[...]]"
 
+    @pytest.mark.parametrize(
+        "odd", [Broken(), [Broken()], {"a": Broken()}], ids=["alone", "in a list", "in a dictionary"]
+    )
+    def test_a_value_that_cannot_be_shown_does_not_lose_the_line(self, odd: object) -> None:
+        entry = self.entry(record("x", extra={"odd": odd, "ratio": float("nan"), "sizes": [3]}))
+        assert "unprintable" in str(entry["odd"])
+        assert (entry["message"], entry["ratio"], entry["sizes"]) == ("x", "nan", [3])
+
+    def test_a_value_that_cannot_be_shown_is_named_by_its_type(self) -> None:
+        assert self.entry(record("x", extra={"odd": Broken()}))["odd"] == "<unprintable Broken object>"
+
+    def test_a_key_that_is_no_text_does_not_lose_the_line(self) -> None:
+        assert self.entry(record("x", extra={(1, 2): 3}))["(1, 2)"] == 3
+
+    def test_half_a_surrogate_pair_is_replaced_so_that_the_line_can_be_encoded(self) -> None:
+        text = JsonFormatter().format(record("a\udc80\U0001f600", extra={"path": ["b\ud800"], "ratio": float("nan")}))
+        entry = json.loads(text.encode())
+        assert (entry["message"], entry["path"]) == ("a\ufffd\U0001f600", ["b\ufffd"])
+
 
 class TestConsoleFormatter:
     def test_it_is_one_line_with_the_fields_at_its_end(self) -> None:
@@ -108,6 +134,38 @@ class TestConsoleFormatter:
             line = ConsoleFormatter().format(record("x"))
         assert "\n" not in line
         assert "\x1b" not in line
+
+    @pytest.mark.parametrize(
+        "character",
+        [*map(chr, range(9)), *map(chr, range(10, 32)), *map(chr, range(127, 160)), *"\u2028\u2029\u202e\udc80"],
+    )
+    def test_nothing_of_a_message_or_value_breaks_the_line_or_steers_the_terminal(self, character: str) -> None:
+        text = f"one{character}two"
+        line = ConsoleFormatter(colour=False).format(record(text, extra={"said": text, f"key{character}": 1}))
+        assert character not in line
+        assert (line.count("one"), len(line.splitlines())) == (2, 1)
+        line.encode()
+
+    def test_a_forged_line_of_a_message_is_shown_for_what_it_is(self) -> None:
+        line = ConsoleFormatter().format(record("hello %s", "you\n12:00:00.000 INFO shop: forged\x1b[2J\ttab"))
+        assert line.endswith(r"shop.orders: hello you\n12:00:00.000 INFO shop: forged\x1b[2J" + "\ttab")
+
+    def test_other_writing_systems_stay_as_they_are(self) -> None:
+        text = "Jürgen 日本語 שלום 😀"
+        assert ConsoleFormatter().format(record(text)).endswith(text)
+
+    def test_a_value_that_cannot_be_shown_does_not_lose_the_line(self) -> None:
+        line = ConsoleFormatter().format(record("x", extra={"odd": Broken(), "size": 3}))
+        assert line.endswith('x  odd="<unprintable Broken object>" size=3')
+
+    def test_an_exception_has_lines_but_does_not_steer_the_terminal(self) -> None:
+        error = ValueError("one\ntwo\x1b[2J\udc80")
+        of = record("failed")
+        of.exc_info = (ValueError, error, None)
+        of.stack_info = "Stack:\n  \x1b[2J"
+        assert ConsoleFormatter().format(of).splitlines()[-4:] == [
+            *("ValueError: one", r"two\x1b[2J\udc80", "Stack:", r"  \x1b[2J")
+        ]
 
     def test_without_fields_there_is_nothing_at_the_end(self) -> None:
         assert ConsoleFormatter().format(record("x")).endswith("shop.orders: x")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -83,3 +85,21 @@ class TestBridge:
         assert logging.Logger.callHandlers is not before
         log_bridge.PATCH.uninstall()
         assert logging.Logger.callHandlers is before
+
+
+class TestAProgramWithoutLoggingSetUp:
+    CODE = """
+import logging, sys
+from opentelemetry.instrumentation.logging import LoggingInstrumentor
+from otelctx.signals import log_bridge
+LoggingInstrumentor().instrument()
+log_bridge.PATCH.install()
+logging.getLogger("shop").warning("low")
+logging.getLogger("shop").info("quiet")
+logging.basicConfig(format="mine %(message)s")
+logging.getLogger("shop").warning("high")
+"""
+
+    def test_it_sees_its_warnings_as_python_shows_them(self) -> None:
+        done = subprocess.run([sys.executable, "-c", self.CODE], capture_output=True, text=True, check=True)
+        assert done.stderr == "low\nmine high\n"
