@@ -13,7 +13,7 @@ from typing import Final
 
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
-from otelctx.boundaries import processes, threads
+from otelctx.boundaries import processes, subprocesses, threads
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
@@ -48,8 +48,13 @@ def install() -> None:
     log_bridge.PATCH.install()
     threads.install()
     processes.install()
+    subprocesses.install()
     edges.install()
-    config.apply(config.load(os.environ, Path.cwd()))
+    try:
+        _configure(config.load(os.environ, Path.cwd()))
+    finally:
+        # Last, because it takes the fields being declared to read it.
+        subprocesses.continue_parents_request(os.environ)
 
 
 def uninstall() -> None:
@@ -58,7 +63,9 @@ def uninstall() -> None:
     if not _installed:
         return
     _installed = False
+    subprocesses.leave_parents_request()
     edges.uninstall()
+    subprocesses.uninstall()
     processes.uninstall()
     threads.uninstall()
     log_bridge.PATCH.uninstall()
@@ -76,6 +83,12 @@ def pre_instrument() -> None:
         _logger.error("otelctx is set up, but not as configured: %s", error)  # noqa: TRY400 - it says all there is
     except Exception:
         _logger.exception("otelctx is not fully set up; the application runs on without it")
+
+
+def _configure(settings: config.Settings) -> None:
+    if not settings.subprocesses:
+        subprocesses.uninstall()
+    config.apply(settings)
 
 
 def _install_propagator() -> None:
