@@ -7,12 +7,14 @@ is found again when other code has cleared or replaced the baggage.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Final
 
 from opentelemetry import baggage
-from opentelemetry.context import Context, create_key, get_current
+from opentelemetry.context import Context, attach, create_key, get_current
 
+from otelctx.core.block import restore
 from otelctx.core.layers import Layer
 from otelctx.core.request import AmbientRequest, Request
 
@@ -100,6 +102,23 @@ def ambient_layer(layer: Layer | None) -> Layer:
     if layer is None:
         return Layer(request)
     return layer if layer.request is request else layer.on(request)
+
+
+class Outside:
+    """A block in no request at all, neither a request's nor the ambient one of this task."""
+
+    __slots__ = ("_ambient", "_token")
+
+    def __enter__(self) -> None:
+        """Leave where we are."""
+        self._token = attach(Context())
+        self._ambient = _ambient.set(None)
+
+    def __exit__(self, *_: object) -> None:
+        """Come back."""
+        with suppress(ValueError):  # left in another context, where nothing was changed
+            _ambient.reset(self._ambient)
+            restore(self._token)
 
 
 def _is_of_here(ambient: _Ambient) -> bool:

@@ -13,11 +13,11 @@ from typing import Final
 
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
-from otelctx.boundaries import processes, subprocesses, threads
+from otelctx.boundaries import finalizers, processes, signal_handlers, subprocesses, thread_pools, threads
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.setup import config, edges, providers
+from otelctx.setup import config, edges, imported, providers
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records
@@ -25,6 +25,8 @@ from otelctx.signals import log_bridge, log_records
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 _logger = logging.getLogger("otelctx")
+
+_BOUNDARIES: Final = (threads, thread_pools, signal_handlers, finalizers, processes, imported)
 
 _installed = False
 
@@ -46,8 +48,8 @@ def install() -> None:
     _install_propagator()
     log_records.install()
     log_bridge.PATCH.install()
-    threads.install()
-    processes.install()
+    for boundary in _BOUNDARIES:
+        boundary.install()
     subprocesses.install()
     edges.install()
     try:
@@ -66,8 +68,8 @@ def uninstall() -> None:
     subprocesses.leave_parents_request()
     edges.uninstall()
     subprocesses.uninstall()
-    processes.uninstall()
-    threads.uninstall()
+    for boundary in reversed(_BOUNDARIES):
+        boundary.uninstall()
     log_bridge.PATCH.uninstall()
     log_records.uninstall()
     configured = get_global_textmap()
