@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +66,7 @@ def uninstall() -> None:
     if not _installed:
         return
     _installed = False
+    _stop_detecting()
     subprocesses.leave_parents_request()
     edges.uninstall()
     subprocesses.uninstall()
@@ -90,7 +92,18 @@ def pre_instrument() -> None:
 def _configure(settings: config.Settings) -> None:
     if not settings.subprocesses:
         subprocesses.uninstall()
+    if settings.detect != "off":
+        from otelctx.detect import switch  # noqa: PLC0415 - off, it costs nothing
+
+        switch.install(settings.detect)
     config.apply(settings)
+
+
+def _stop_detecting() -> None:
+    if "otelctx.detect.switch" in sys.modules:
+        from otelctx.detect import switch  # noqa: PLC0415 - off, it costs nothing
+
+        switch.uninstall()
 
 
 def _install_propagator() -> None:
