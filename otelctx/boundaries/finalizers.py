@@ -24,13 +24,11 @@ _outside: Outside | None = None
 
 def _collecting(phase: str, _: dict[str, int]) -> None:
     # Only one collection runs at a time, in one thread, and it ends where it has begun.
-    global _outside  # noqa: PLW0603 - see above
-    if phase == "start":
-        _outside = Outside()
-        _outside.__enter__()
-    elif _outside is not None:
-        outside, _outside = _outside, None
-        outside.__exit__()
+    if _outside is not None:
+        if phase == "start":
+            _outside.__enter__()
+        else:
+            _outside.__exit__()
 
 
 def _finalize(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,6 +45,8 @@ _FINALIZE = Patch(weakref.finalize, "__call__", _finalize)
 
 def install() -> None:
     """Let finalizers run in no request."""
+    global _outside  # noqa: PLW0603 - once per process
+    _outside = _outside or Outside()
     _FINALIZE.install()
     if _collecting not in gc.callbacks:
         gc.callbacks.append(_collecting)

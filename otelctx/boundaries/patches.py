@@ -50,7 +50,7 @@ class Patch:
         while wrapper is not None and getattr(wrapper, "__wrapped__", None) is not self._replacement:
             wrapper = getattr(wrapper, "__wrapped__", None)
         # A proxy has `__wrapped__` by its type and calls what it says; on a function it is a mere mention.
-        if not hasattr(type(wrapper), "__wrapped__"):
+        if wrapper is None or not hasattr(type(wrapper), "__wrapped__"):
             return False
         wrapper.__wrapped__ = self._original
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from otelctx.core.steps import call, wrapper_of
 
@@ -33,7 +33,7 @@ class Snapshot:
     def wrap(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Return *function* so that each of its calls runs under the snapshot; it stays of its kind and signature."""
         if isinstance(function, (staticmethod, classmethod)):
-            return type(function)(self.wrap(function.__func__))
+            return cast("Callable[P, R]", type(function)(self.wrap(function.__func__)))
         return wrapper_of(function, self._context.copy)
 
 

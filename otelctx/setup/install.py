@@ -14,7 +14,7 @@ from typing import Final
 
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
-from otelctx.boundaries import finalizers, processes, signal_handlers, subprocesses, thread_pools, threads
+from otelctx.boundaries import finalizers, generators, processes, signal_handlers, subprocesses, thread_pools, threads
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
@@ -27,7 +27,7 @@ _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 _logger = logging.getLogger("otelctx")
 
-_BOUNDARIES: Final = (threads, thread_pools, signal_handlers, finalizers, processes, imported)
+_BOUNDARIES: Final = (generators, threads, thread_pools, signal_handlers, finalizers, processes, imported)
 
 _installed = False
 
