@@ -15,7 +15,7 @@ from multiprocessing.managers import BaseManager
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from otelctx.boundaries import ending, pools
+from otelctx.boundaries import ending, forks, pools
 from otelctx.boundaries.jobs import Job, is_anything_here
 from otelctx.boundaries.patches import Patch
 
@@ -98,12 +98,14 @@ def install() -> None:
     for patch in _PATCHES:
         patch.install()
     pools.install()
+    forks.install()
     ending.install()
 
 
 def uninstall() -> None:
     """Restore what Python does by itself."""
     ending.uninstall()
+    forks.uninstall()
     pools.uninstall()
     for patch in _PATCHES:
         patch.uninstall()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextvars import Context
 from multiprocessing.pool import Pool
 from typing import Any
 
 import pytest
 from opentelemetry import baggage
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.trace import Tracer, format_trace_id, get_current_span
 
 import otelctx
@@ -125,6 +129,38 @@ class TestExecutor:
     def test_map_runs_in_the_request(self, executor: ProcessPoolExecutor) -> None:
         with otelctx.request(user_id="alice"):
             assert list(executor.map(user, range(4), chunksize=2)) == ["alice"] * 4
+
+    async def test_so_does_what_an_event_loop_hands_over(self, executor: ProcessPoolExecutor) -> None:
+        async def handle(name: str) -> object:
+            with otelctx.request(user_id=name):
+                return await asyncio.get_running_loop().run_in_executor(executor, user)
+
+        assert await asyncio.gather(handle("alice"), handle("bob")) == ["alice", "bob"]
+
+    @pytest.mark.skipif(sys.version_info < (3, 11), reason="workers are not replaced before Python 3.11")
+    def test_a_worker_that_replaces_another_is_in_no_request(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        with otelctx.request(user_id="alice"), ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+            first, second = pool.submit(os.getpid), pool.submit(os.getpid)
+            seen = Context().run(pool.submit, look)
+            assert first.result() != second.result()
+            assert seen.result()["fields"] == {}
+
+    @pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
+    def test_opentelemetrys_own_instrumentor_does_no_harm(self, *, first: bool) -> None:
+        processes.uninstall()
+        if first:
+            ThreadingInstrumentor().instrument()
+        processes.install()
+        if not first:
+            ThreadingInstrumentor().instrument()
+        try:
+            with otelctx.request(user_id="maker"), multiprocessing.get_context("fork").Pool(1) as pool:
+                for name in ("alice", "bob"):
+                    with otelctx.request(user_id=name), ProcessPoolExecutor(1) as executor:
+                        assert [name, name] == [executor.submit(user).result(), pool.apply(user)]
+        finally:
+            ThreadingInstrumentor().uninstrument()
 
     def test_undeclared_baggage_and_the_trace_cross(self, executor: ProcessPoolExecutor, tracer: Tracer) -> None:
         with otelctx.request(carrier={"baggage": "plan=gold,request_id=r"}), tracer.start_as_current_span("s") as span:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.managers import SyncManager
@@ -18,6 +19,7 @@ from opentelemetry.trace import Tracer, format_trace_id, get_current_span
 
 import otelctx
 from otelctx.boundaries import processes
+from otelctx.core import reports
 
 METHODS = ["fork", "forkserver", "spawn"]
 
@@ -162,6 +164,29 @@ class TestFork:
         for end in (told, tell_child, answers, answer):
             os.close(end)
         assert text == "['alice', 'r', True, 'child']"
+
+    def test_the_child_can_report_although_another_thread_was_reporting(self) -> None:
+        held, forking = threading.Event(), threading.Event()
+        armed = [True]
+        # Called before ours, which was registered earlier: then the other thread lets go.
+        os.register_at_fork(before=lambda: forking.set() if armed else None)
+
+        def hold() -> None:
+            with reports.lock():
+                held.set()
+                forking.wait()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        child = os.fork()
+        if not child:
+            os._exit(0 if reports.lock().acquire(timeout=10) else 1)
+        armed.clear()
+        thread.join()
+        assert os.waitpid(child, 0)[1] == 0
+        assert reports.lock().acquire(timeout=0)
+        reports.lock().release()
 
     def test_what_the_child_traces_is_sent_when_it_exits(self, tmp_path: Path) -> None:
         script = tmp_path / "forking.py"
