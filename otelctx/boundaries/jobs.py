@@ -60,9 +60,10 @@ class Job:
         context = TraceContextTextMapPropagator().extract(self.trace, Context())
         values = unpack(self.package)
         if self.in_request:
-            request = Request(carried=self.members)
-            # All of them, and no more: an id that was hidden here is not made up over there.
-            request.values = values
+            hidden = dict.fromkeys(name for name, value in values.items() if value is None)
+            request = Request(values, self.members)
+            # An id that was hidden here is not made up over there.
+            request.values.update(hidden)
             return with_layer(context, Layer(request))
         if values or self.members:
             return with_layer(context, Layer(None, None, values, dict(self.members)))

@@ -155,6 +155,9 @@ _PATCHES: Final = [
     Patch(BaseProcess, "start", _process_start),
 ]
 
+# OTel's instrumentor makes `Timer.start` a method of its own, and leaves it one when it is uninstalled.
+_TIMER: Final = Patch(threading.Timer, "start", _thread_start)
+
 _hooked = False
 _on = False
 
@@ -165,6 +168,8 @@ def install() -> None:
     _on = True
     for patch in _PATCHES:
         patch.install()
+    if "start" in vars(threading.Timer):
+        _TIMER.install()
     if not _hooked:
         _hooked = True
         register_post_import_hook(_uvloop, "uvloop")
@@ -174,6 +179,7 @@ def uninstall() -> None:
     """Restore what starts work, and forget what was started."""
     global _on  # noqa: PLW0603 - once per process
     _on = False
+    _TIMER.uninstall()
     for patch in reversed(_PATCHES):
         patch.uninstall()
     works.forget()

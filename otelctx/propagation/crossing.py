@@ -105,10 +105,9 @@ class request(Block):  # noqa: N801 - it is used as a verb
         request_ended(opened, may_raise=error is None)
 
     def _context(self) -> Context:
-        outer = current_request()
         context = self._new_context()
         opened = current_request(context)
-        self._opened = None if opened is outer else opened
+        self._opened = None if self._nested == "reuse" and opened is current_request() else opened
         return context
 
     def _new_context(self) -> Context:

@@ -203,6 +203,8 @@ if __name__ == "__main__":
             seen["job"] = pool.submit(look).result()
             with otelctx.request(carrier={}):
                 seen["other"] = pool.submit(look).result()
+    from otelctx.integrations.wsgi import OtelctxMiddleware
+    OtelctxMiddleware(lambda environ, start: seen.update(served=look()) or [])({}, None)
     print(json.dumps(seen))
 """
 
@@ -230,9 +232,12 @@ class TestContinuing:
         child = {**parent, "user_id": "child"}
         assert seen["main"] == seen["thread"] == [parent, trace]
         assert seen["job"] == [child, trace]
+        assert seen["below"].pop("served")[1] == "0" * 32
         assert seen["below"] == {"main": [child, trace], "thread": [child, trace]}
-        assert (set(seen["other"][0]), seen["other"][1]) == ({"request_id"}, "0" * 32)
-        assert seen["other"][0]["request_id"] != "r"
+        # What another request hands over, and what a server serves, has nothing of it.
+        for fields, other_trace in (seen["other"], seen["served"]):
+            assert (set(fields), other_trace) == ({"request_id"}, "0" * 32)
+            assert fields["request_id"] != "r"
 
     def test_one_that_none_has_started_is_in_no_request(self, tmp_path: Path) -> None:
         subprocesses.uninstall()

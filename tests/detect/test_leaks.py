@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import uvloop
 from opentelemetry.context import attach, get_current
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
 import otelctx
 from otelctx.boundaries import processes, thread_pools, threads
@@ -122,6 +123,18 @@ class TestThreadsAndProcesses:
         assert message.startswith("Leak: a ")
         assert f" that was started at {line_of(start, line)} still runs" in message
 
+    def test_a_timer_is_told_where_opentelemetry_has_its_own_start(self, caplog: pytest.LogCaptureFixture) -> None:
+        switch.uninstall()
+        ThreadingInstrumentor().instrument()
+        ThreadingInstrumentor().uninstrument()
+        switch.install("warn")
+        wait = threading.Event()
+        with otelctx.request():
+            end = start_timer(wait)
+        wait.set()
+        end()
+        assert len(told(caplog)) == 1
+
     @pytest.mark.parametrize(("start", "line"), STARTERS)
     def test_what_is_done_is_not(self, start: Callable[..., Any], line: str, caplog: pytest.LogCaptureFixture) -> None:
         wait = threading.Event()
@@ -177,11 +190,14 @@ class TestTasks:
         ]
 
     def test_a_task_made_from_another_thread_is_told_with_its_function(self, caplog: pytest.LogCaptureFixture) -> None:
-        started = threading.Event()
+        started, ended = threading.Event(), threading.Event()
 
         async def forever() -> None:
             started.set()
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
 
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
@@ -190,6 +206,7 @@ class TestTasks:
             future = asyncio.run_coroutine_threadsafe(forever(), loop)
             started.wait()
         future.cancel()
+        ended.wait()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
