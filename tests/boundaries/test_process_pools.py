@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import multiprocessing
 import os
 import sys
@@ -20,7 +19,7 @@ from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.trace import Tracer, format_trace_id, get_current_span
 
 import otelctx
-from otelctx.boundaries import packing, processes
+from otelctx.boundaries import processes
 
 METHODS = ["fork", "forkserver", "spawn"]
 
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 
 @pytest.fixture(autouse=True)
 def _installed() -> Iterator[None]:
-    packing._names.clear()
     processes.install()
     yield
     processes.uninstall()
@@ -63,37 +61,11 @@ def users_below() -> list[object]:
         return [pool.submit(user).result(), otelctx.get("user_id")]
 
 
-def lack(name: str) -> tuple[object, list[str]]:
-    """Return the value of a field, and what is logged when it is asked for."""
-    messages: list[str] = []
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
-    handler = Handler()
-    logging.getLogger("otelctx").addHandler(handler)
-    value = otelctx.get(name)
-    logging.getLogger("otelctx").removeHandler(handler)
-    return value, messages
-
-
-def unreadable() -> object:
-    raise ValueError("not here")
-
-
 class Odd:
     """A value that cannot leave its process."""
 
     def __reduce__(self) -> str:
         raise TypeError("not to be pickled")
-
-
-class Trap:
-    """A value that leaves its process and cannot be read in another."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return unreadable, ()
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -184,44 +156,6 @@ class TestExecutor:
     def test_a_job_has_jobs_of_its_own(self, executor: ProcessPoolExecutor) -> None:
         with otelctx.request(user_id="alice"):
             assert executor.submit(users_below).result() == ["alice", "alice"]
-
-
-class TestValues:
-    """Values that are no plain text, number or truth."""
-
-    def test_what_can_be_pickled_crosses(self, executor: ProcessPoolExecutor) -> None:
-        with otelctx.request(cart=("apple", {"pear": 2})):
-            assert executor.submit(otelctx.get, "cart").result() == ("apple", {"pear": 2})
-
-    @pytest.mark.parametrize("value", [Odd(), lambda: None, threading.Lock(), bytes(100_000)], ids=type)
-    def test_what_cannot_stays_behind_alone_and_is_reported_by_name(
-        self, value: object, executor: ProcessPoolExecutor, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        with otelctx.request(user_id="alice", cart=value):
-            jobs = [executor.submit(lack, "cart") for _ in range(2)]
-            assert executor.submit(user).result() == "alice"
-            results = [job.result() for job in jobs]
-        assert [None, None] == [result[0] for result in results]
-        assert ["Field 'cart' does not cross"] == [record.getMessage()[:27] for record in caplog.records]
-
-    def test_get_says_so_where_it_is_missed(self) -> None:
-        with ProcessPoolExecutor(1) as pool, otelctx.request(cart=Odd()):
-            value, messages = pool.submit(lack, "cart").result()
-            again, nothing = pool.submit(lack, "cart").result()
-        assert (None, None, []) == (value, again, nothing)
-        (message,) = messages
-        assert message.startswith("Field 'cart' has a value in the process that this work comes from")
-
-    def test_what_cannot_be_read_over_there_breaks_nothing(self, executor: ProcessPoolExecutor) -> None:
-        with otelctx.request(user_id="alice", cart=Trap()):
-            value, _ = executor.submit(lack, "cart").result()
-            assert (None, "alice") == (value, executor.submit(user).result())
-
-    def test_reports_stay_bounded_however_many_names_there_are(self, caplog: pytest.LogCaptureFixture) -> None:
-        for number in range(300):
-            packing.pack({f"name_{number}": Odd()})
-        assert len(packing._names) == packing._MAX_NAMES
-        assert len(caplog.records) == packing._MAX_NAMES + 1
 
 
 class TestPool:
