@@ -5,23 +5,35 @@ Boundaries in modules that an application may import or not: patched when they a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol
 
 from wrapt import register_post_import_hook
 
-from otelctx.boundaries import signal_handlers, threads
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries import greenlets, signal_handlers, threads, web
 
-_BOUNDARIES: Final[dict[str, Callable[[ModuleType], tuple[Patch, ...]]]] = {
+
+class _Reversible(Protocol):
+    def install(self) -> None: ...
+
+    def uninstall(self) -> None: ...
+
+
+_BOUNDARIES: Final[dict[str, Callable[[ModuleType], tuple[_Reversible, ...]]]] = {
     "uvloop": signal_handlers.uvloop_handlers,
     "anyio._backends._asyncio": threads.anyio_workers,
     "trio._core._thread_cache": threads.trio_workers,
+    "starlette.responses": web.streaming,
+    "fastapi.routing": web.streaming,
+    "fastapi.dependencies.utils": web.dependencies,
+    "gevent": greenlets.spawning,
+    "gevent.threadpool": greenlets.thread_pool,
 }
 
 _hooked = False
 _on = False
-_patches: dict[str, tuple[Patch, ...]] = {}
+_patches: dict[str, tuple[_Reversible, ...]] = {}
 
 
 def install() -> None:
@@ -34,7 +46,7 @@ def install() -> None:
     if not _hooked:
         _hooked = True
         for name in _BOUNDARIES:
-            register_post_import_hook(_imported, name)
+            register_post_import_hook(partial(_imported, name), name)
 
 
 def uninstall() -> None:
@@ -46,8 +58,8 @@ def uninstall() -> None:
             patch.uninstall()
 
 
-def _imported(module: ModuleType) -> None:
-    _patches[module.__name__] = _BOUNDARIES[module.__name__](module)
+def _imported(name: str, module: ModuleType) -> None:
+    _patches[name] = _BOUNDARIES[name](module)
     if _on:
-        for patch in _patches[module.__name__]:
+        for patch in _patches[name]:
             patch.install()
