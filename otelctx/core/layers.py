@@ -205,6 +205,10 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
             self._hide(key)
             return value
         if default:
+            # Removed here is removed, also when somebody else in the request sets it later.
+            field = registry().by_key.get(key)
+            if field is None or field.remote:
+                self._hide(key)
             return default[0]
         raise KeyError(key)
 
