@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports wheel format clean
+.PHONY: help setup demo test matrix soak bench-boundaries check lint types imports wheel format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with the package, all extras and the test tools; quick when it is there
 
@@ -31,6 +31,15 @@ demo: $(READY) ## run three services and show the story of one request; KEEP=1 l
 
 test: $(READY) ## run the tests; ARGS="-k name" narrows them
 	@$(BIN)/python -m pytest $(ARGS)
+
+matrix: $(READY) ## run every claim on every boundary, and print the table to docs/boundaries.md
+	@$(BIN)/python -m tests.conformance
+
+soak: $(READY) ## 1,000,000 requests through mixed boundaries, every value checked; ARGS="--minutes 5" shortens it
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+bench-boundaries: $(READY) ## what each boundary costs, beside plain Python and OpenTelemetry's instrumentor
+	@$(BIN)/python benchmarks/boundaries.py
 
 check: lint types imports wheel ## every static check, and the built wheel in a clean environment
 

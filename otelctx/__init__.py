@@ -7,7 +7,7 @@ The verbs, and what they need. Importing this loads no SDK and no framework.
 from otelctx.core.binding import bind
 from otelctx.core.fields import Field
 from otelctx.core.registry import declare
-from otelctx.core.snapshot import Snapshot, snapshot
+from otelctx.core.snapshot import Snapshot, snapshot, wrap
 from otelctx.core.storage import AsyncLocalStorage
 from otelctx.core.verbs import current, get, set  # noqa: A004 - the verb's name is the interface
 from otelctx.errors import ConfigError, FieldError, OtelctxError, UnknownFieldError
@@ -30,4 +30,5 @@ __all__ = [
     "request",
     "set",
     "snapshot",
+    "wrap",
 ]

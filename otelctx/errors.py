@@ -23,5 +23,17 @@ class ConfigError(OtelctxError, ValueError):
     """A configuration file or variable is wrong; the message names file, key and what was expected."""
 
 
+class DetectionError(OtelctxError):
+    """Base of what detection raises."""
+
+
+class LeakError(DetectionError):
+    """Work that a request started still runs in it when it ends, or a worker was left in one."""
+
+
+class LossError(DetectionError):
+    """Work that a request started went on outside any; the message names the place where it was started."""
+
+
 class CollectorError(OtelctxError):
     """The local collector cannot be started, reached or understood."""

@@ -1,7 +1,8 @@
 """
-Process pools: a job runs in the request that submitted it, and what it logs and traces is sent before its worker ends.
+Processes of this program: `ProcessPoolExecutor`, `multiprocessing.Pool` and `multiprocessing.Process`.
 
-Plain values cross, local ones too, since it is the same service; objects do not.
+A job runs in the request that submitted it, and a process in the request that started it, by whatever start method. A
+worker that serves many is started in none. What they log and trace is sent before they end.
 """
 
 from __future__ import annotations
@@ -10,71 +11,101 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextvars import Context
 from functools import wraps
+from multiprocessing.managers import BaseManager
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from opentelemetry.context import attach, get_current
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-from otelctx.boundaries import ending
+from otelctx.boundaries import ending, forks, pools
+from otelctx.boundaries.jobs import Job, is_anything_here
 from otelctx.boundaries.patches import Patch
-from otelctx.core.block import restore
-from otelctx.core.fields import attribute_value
-from otelctx.core.layers import Layer
-from otelctx.core.request import Request
-from otelctx.core.state import current_layer, with_layer
 
 R = TypeVar("R")
-
-
-class _Job:
-    """What crosses to the worker beside the function: the trace and the values of the request, or neither."""
-
-    __slots__ = ("carried", "headers", "values")
-
-    def __init__(self) -> None:
-        """Take along what is current."""
-        self.headers: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(self.headers)
-        layer = current_layer()
-        self.values: dict[str, Any] | None = None
-        self.carried: dict[str, str] = {}
-        if layer is not None and layer.request is not None:
-            visible = tuple(layer.visible().items())
-            self.values = {name: value for name, value in visible if attribute_value(value) is not None}
-            self.carried = layer.undeclared()
-
-    def __call__(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-        """Call *function* in the worker, as if it were where the job was made."""
-        ending.flush_when_worker_ends()
-        context = TraceContextTextMapPropagator().extract(self.headers, get_current())
-        if self.values is not None:
-            context = with_layer(context, Layer(Request(self.values, self.carried)))
-        token = attach(context)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            restore(token)
 
 
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @wraps(original)
     def submit(self: ProcessPoolExecutor, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         # In an empty context, so that a worker which this call forks does not live in the first submitter's.
-        return Context().run(original, self, _Job(), fn, *args, **kwargs)
+        return Context().run(original, self, Job(), fn, *args, **kwargs)
 
     return submit
 
 
-_PATCH = Patch(ProcessPoolExecutor, "submit", _submit)
+class _Run:
+    """
+    The `run` of a process on its way to the child.
+
+    A forked child has all of the request anyway, objects too; this one then only calls. Pickled for a child that
+    starts from nothing, it takes a job along.
+    """
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+
+    def __call__(self) -> None:
+        del self._process.run
+        self._process.run()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Arrived, (self._process, Job())
+
+
+class _Arrived:
+    """The same in such a child."""
+
+    def __init__(self, process: BaseProcess, job: Job) -> None:
+        self._process = process
+        self._job = job
+
+    def __call__(self) -> None:
+        del self._process.run
+        self._job(self._process.run)
+
+
+def _start(original: Callable[[BaseProcess], None]) -> Callable[[BaseProcess], None]:
+    @wraps(original)
+    def start(self: BaseProcess) -> None:
+        if "run" in self.__dict__ or not is_anything_here():
+            original(self)
+            return
+        self.run = _Run(self)  # type: ignore[method-assign]
+        try:
+            original(self)
+        finally:
+            self.__dict__.pop("run", None)
+
+    return start
+
+
+def _start_manager(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def start(self: BaseManager, *args: Any, **kwargs: Any) -> None:
+        # Its server lives on, for whoever asks it next.
+        Context().run(original, self, *args, **kwargs)
+
+    return start
+
+
+_PATCHES = (
+    Patch(ProcessPoolExecutor, "submit", _submit),
+    Patch(BaseProcess, "start", _start),
+    Patch(BaseManager, "start", _start_manager),
+)
 
 
 def install() -> None:
-    """Let process pools carry the request, and workers of `multiprocessing` send what they hold before they end."""
-    _PATCH.install()
+    """Let processes carry the request, and workers of `multiprocessing` send what they hold before they end."""
+    for patch in _PATCHES:
+        patch.install()
+    pools.install()
+    forks.install()
     ending.install()
 
 
 def uninstall() -> None:
     """Restore what Python does by itself."""
     ending.uninstall()
-    _PATCH.uninstall()
+    forks.uninstall()
+    pools.uninstall()
+    for patch in _PATCHES:
+        patch.uninstall()

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from opentelemetry.context import Context, attach, detach
 
+from otelctx.core import generator_context
 from otelctx.core.steps import driven, wrapper_of
 
 P = ParamSpec("P")
@@ -31,6 +32,8 @@ def restore(token: Token[Context]) -> None:
     """
     if not isinstance(token, Token):  # a runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT
         detach(token)  # type: ignore[unreachable]
+        return
+    if generator_context.end(token):
         return
     try:
         token.var.reset(token)

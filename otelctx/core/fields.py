@@ -73,6 +73,7 @@ class Field:
         metric_limit: how many different values may show on metrics; the rest show as ``other``.
         echo: the response carries it in `header`.
         max_length: the longest text accepted, in characters.
+        required: code that asks for it relies on there being one; `OTELCTX_DETECT` finds where there is none.
         validate: returns whether a value is acceptable.
         generate: makes the value of a new request that came with none.
         priority: when not everything fits on the wire, lower priorities are left out first.
@@ -97,6 +98,7 @@ class Field:
     metric_limit: int = 100
     echo: bool = False
     max_length: int = 256
+    required: bool = False
     validate: Callable[[FieldValue], bool] | None = None
     generate: Callable[[], FieldValue] | None = None
     priority: int = 0

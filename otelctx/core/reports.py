@@ -32,6 +32,11 @@ def report(kind: str, message: str, *args: object) -> None:
     _logger.warning(f"{message} (%s: %d so far)", *args, kind, count)  # noqa: G004 - the format is ours, the args are lazy
 
 
+def lock() -> RLock:
+    """Return the lock of this module; no fork may happen while another thread holds it."""
+    return _lock
+
+
 def counts() -> dict[str, int]:
     """Return how often each kind was reported since the process started."""
     with _lock:

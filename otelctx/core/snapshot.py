@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from otelctx.core.steps import call, wrapper_of
 
@@ -32,6 +32,8 @@ class Snapshot:
 
     def wrap(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Return *function* so that each of its calls runs under the snapshot; it stays of its kind and signature."""
+        if isinstance(function, (staticmethod, classmethod)):
+            return cast("Callable[P, R]", type(function)(self.wrap(function.__func__)))
         return wrapper_of(function, self._context.copy)
 
 
@@ -45,3 +47,19 @@ def snapshot() -> Snapshot:
     'charge'
     """
     return Snapshot()
+
+
+def wrap(function: Callable[P, R], /) -> Callable[P, R]:
+    """
+    Return *function* so that each of its calls runs in the context of here, whoever calls it and when.
+
+    For what is registered now and called by somebody else's code: listeners of an event emitter, callbacks of a client
+    or a driver. Any callable will do; the result has its kind (``async`` or not, a generator or not), its signature and
+    its name. It is not equal to *function*: whoever removes a listener needs what was registered.
+
+    >>> with bind(step="charge"):
+    ...     listener = wrap(lambda: get("step"))
+    >>> listener()
+    'charge'
+    """
+    return Snapshot().wrap(function)

@@ -8,11 +8,12 @@ is found again when other code has cleared or replaced the baggage.
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import baggage
-from opentelemetry.context import Context, create_key, get_current
+from opentelemetry.context import Context, attach, create_key, get_current
 
+from otelctx.core.block import restore
 from otelctx.core.layers import Layer
 from otelctx.core.request import AmbientRequest, Request
 
@@ -106,6 +107,40 @@ def ambient_layer(layer: Layer | None) -> Layer:
     if layer is None:
         return Layer(request)
     return layer if layer.request is request else layer.on(request)
+
+
+_NOWHERE: Final = Context()
+
+
+class Outside:
+    """A block in no request at all, neither a request's nor the ambient one of this task; one use at a time."""
+
+    __slots__ = ("_ambient", "_token", "_variable")
+
+    def __init__(self) -> None:
+        """Find OpenTelemetry's variable, once: this block is for where every nanosecond counts."""
+        token = attach(_NOWHERE)
+        restore(token)
+        # A runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT, may have other tokens; it is left alone.
+        self._variable: ContextVar[Any] = token.var if isinstance(token, Token) else ContextVar("otelctx_nowhere")
+        self._token: Token[Any] | None = None
+        self._ambient: Token[Any] | None = None
+
+    def __enter__(self) -> None:
+        """Leave where we are."""
+        self._ambient = _ambient.set(None)
+        self._token = self._variable.set(_NOWHERE)
+
+    def __exit__(self, *_: object) -> None:
+        """Come back."""
+        token, ambient, self._token, self._ambient = self._token, self._ambient, None, None
+        if token is None or ambient is None:
+            return
+        try:
+            self._variable.reset(token)
+            _ambient.reset(ambient)
+        except ValueError:  # left in another context, where nothing was changed
+            return
 
 
 def _is_of_here(ambient: _Ambient) -> bool:

@@ -11,8 +11,8 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from functools import wraps
-from types import coroutine
+from functools import partial, wraps
+from types import FunctionType, MethodType, coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
@@ -118,10 +118,26 @@ def wrapper_of(function: Callable[P, R], context: Callable[[], Context]) -> Call
     def generator(*args: P.args, **kwargs: P.kwargs) -> Any:
         return (yield from cast("Generator[Any, Any, Any]", call(context(), function, *args, **kwargs)))
 
-    if inspect.iscoroutinefunction(function):
-        return cast("Callable[P, R]", asynchronous)
-    if inspect.isgeneratorfunction(function):
-        return cast("Callable[P, R]", generator)
-    if inspect.isasyncgenfunction(function):
-        return cast("Callable[P, R]", _driven_async_generator(context, function))
-    return plain
+    kind = _maker_of_steps(function)
+    wrapper: Callable[P, Any] = plain
+    if inspect.iscoroutinefunction(kind):
+        wrapper = asynchronous
+    elif inspect.isgeneratorfunction(kind):
+        wrapper = generator
+    elif inspect.isasyncgenfunction(kind):
+        wrapper = _driven_async_generator(context, cast("Callable[P, AsyncGenerator[Any, Any]]", function))
+    if not hasattr(function, "__name__"):
+        wrapper.__name__ = wrapper.__qualname__ = _name(function)
+    return wrapper
+
+
+def _maker_of_steps(function: Any) -> Any:
+    # `inspect` looks into methods and partials itself, and never into an object that is called like a function.
+    if isinstance(function, (FunctionType, MethodType, type, partial)) or inspect.iscoroutinefunction(function):
+        return function
+    return function.__call__
+
+
+def _name(function: Any) -> str:
+    kind = getattr(function, "func", type(function))  # a partial's function
+    return str(getattr(kind, "__name__", type(function).__name__))

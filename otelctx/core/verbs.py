@@ -17,6 +17,7 @@ from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, accepted
 from otelctx.core.state import ambient_layer, current_layer, layer_in, with_layer
+from otelctx.core.watching import value_missing
 
 _logger = logging.getLogger("otelctx")
 _UNSET: Final = object()
@@ -44,6 +45,8 @@ def get(name: str, default: object = _UNSET) -> object:
         value = None if layer is None else layer.undeclared().get(name)
     if value is not None and value is not ABSENT:
         return value
+    if field is not None and field.required:
+        value_missing(field)
     if default is not _UNSET:
         return default
     return None if field is None else field.default

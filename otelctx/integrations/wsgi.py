@@ -18,7 +18,9 @@ from opentelemetry.context import attach
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import set_span_in_context
 
+from otelctx.core.request import Request
 from otelctx.core.state import current_request, is_in_request
+from otelctx.core.watching import request_ended
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, echoed_headers, open_for
 
@@ -73,20 +75,27 @@ class OtelctxMiddleware:
             echoed = [pair for pair in echoed_headers(context) if pair[0] not in there]
             return start_response(status, [*headers, *echoed], *((exc_info,) if exc_info else ()))
 
-        body = inside.run(self.app, environ, start)
+        request = current_request(context)
+        try:
+            body = inside.run(self.app, environ, start)
+        except BaseException:
+            request_ended(request)
+            raise
         # A server sends these by a faster way that it knows them for, and they run no code of the application.
         file_wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(body, (list, tuple)) or (isinstance(file_wrapper, type) and isinstance(body, file_wrapper)):
+            request_ended(request)
             return body
-        return _Body(inside, body)
+        return _Body(inside, body, request)
 
 
 class _Body:
     """A response body whose every step runs in the request."""
 
-    __slots__ = ("_body", "_inside", "_steps")
+    __slots__ = ("_body", "_inside", "_request", "_steps")
 
-    def __init__(self, inside: Context, body: Iterable[bytes]) -> None:
+    def __init__(self, inside: Context, body: Iterable[bytes], request: Request | None) -> None:
+        self._request = request
         self._inside = inside
         self._body = body
         self._steps: Iterator[bytes] | None = None
@@ -101,8 +110,11 @@ class _Body:
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)
-        if close is not None:
-            self._inside.run(close)
+        try:
+            if close is not None:
+                self._inside.run(close)
+        finally:
+            request_ended(self._request)
 
 
 def at_the_edge(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -7,6 +7,7 @@ For what no instrumentation covers: a message, an environment, a call over a pro
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from typing import Any
 
 from opentelemetry.context import Context, get_current
@@ -16,8 +17,9 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otelctx.core.block import Block
 from otelctx.core.opening import Nested, open_request
-from otelctx.core.request import accepted
-from otelctx.core.state import current_layer, layer_in, with_layer
+from otelctx.core.request import Request, accepted
+from otelctx.core.state import current_layer, current_request, layer_in, with_layer
+from otelctx.core.watching import request_ended
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
 
@@ -82,7 +84,7 @@ class request(Block):  # noqa: N801 - it is used as a verb
     'alice'
     """
 
-    __slots__ = ("_carrier", "_nested", "_values")
+    __slots__ = ("_carrier", "_nested", "_opened", "_values")
 
     def __init__(
         self, /, *, carrier: Mapping[str, Any] | None = None, nested: Nested = "inherit", **values: object
@@ -92,8 +94,23 @@ class request(Block):  # noqa: N801 - it is used as a verb
         self._carrier = carrier
         self._nested: Nested = nested
         self._values = accepted(values)
+        self._opened: Request | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Put the Context from before the block back; the request is over, if it was opened here."""
+        super().__exit__(kind, error, traceback)
+        opened, self._opened = self._opened, None
+        request_ended(opened, may_raise=error is None)
 
     def _context(self) -> Context:
+        context = self._new_context()
+        opened = current_request(context)
+        self._opened = None if self._nested == "reuse" and opened is current_request() else opened
+        return context
+
+    def _new_context(self) -> Context:
         if self._carrier is None:
             return open_request(with_layer(get_current(), current_layer()), self._values, self._nested)
         # What else is in the Context stays; the span and the request are the carrier's, or nobody's.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from otelctx.core.fields import Field
 from otelctx.core.registry import declare
@@ -27,11 +27,15 @@ class Settings:
 
     Attributes:
         strict: whether undeclared fields are refused.
+        subprocesses: whether programs that a request starts are told of it in their environment.
+        detect: what is done about leaks and losses of the context.
         fields: the declared fields; a built-in one only when its declaration changes.
         sources: the files and variables that said something, the weakest first.
     """
 
     strict: bool = False
+    subprocesses: bool = True
+    detect: Literal["off", "warn", "error"] = "off"
     fields: tuple[Field, ...] = ()
     sources: tuple[str, ...] = ()
 

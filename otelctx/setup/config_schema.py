@@ -23,6 +23,8 @@ class OtelctxTable(TypedDict, total=False):
     """The table ``[otelctx]``."""
 
     strict: Switch
+    subprocesses: Switch
+    detect: Annotated[Literal["off", "warn", "error"], Meta(description="'off', 'warn' or 'error'")]
     fields: Annotated[dict[Any, Any], Meta(description="a table with a table for each field")]
 
 
@@ -41,6 +43,7 @@ class FieldTable(TypedDict, total=False):
     metric_limit: Count
     echo: Switch
     max_length: Count
+    required: Switch
     pattern: Annotated[str, Meta(min_length=1, description="a regular expression")]
     priority: Annotated[int, Meta(description="an integer")]
 

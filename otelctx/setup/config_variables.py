@@ -7,17 +7,21 @@ Only the grammar is checked here; names and values are checked with those of the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 from urllib.parse import unquote
 
 from otelctx.setup.config_source import Source
-from otelctx.setup.environment_variables import OTELCTX_FIELDS, OTELCTX_STRICT
+from otelctx.setup.environment_variables import OTELCTX_DETECT, OTELCTX_FIELDS, OTELCTX_STRICT, OTELCTX_SUBPROCESSES
+
+_KEYS: Final = {OTELCTX_STRICT: "strict", OTELCTX_SUBPROCESSES: "subprocesses", OTELCTX_DETECT: "detect"}
 
 
 def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Source]:
     """Yield what the variables in *environ* say; mistakes in their grammar are added to *problems*."""
-    strict = environ.get(OTELCTX_STRICT, "").strip()
-    if strict:
-        yield Source(OTELCTX_STRICT, "", {"strict": strict}, is_text=True)
+    for variable, key in _KEYS.items():
+        text = environ.get(variable, "").strip()
+        if text:
+            yield Source(variable, "", {key: text}, is_text=True)
     fields = environ.get(OTELCTX_FIELDS, "").strip()
     if fields:
         yield Source(OTELCTX_FIELDS, "", {"fields": parse_fields(fields, problems)}, is_text=True)

@@ -32,6 +32,16 @@ Commas part the fields and colons the keys of one field; a key alone means true.
 comma (``%2C``), a colon (``%3A``) or a percent sign (``%25``) in it must be.
 """
 
+OTELCTX_SUBPROCESSES: Final = "OTELCTX_SUBPROCESSES"
+"""
+Whether the programs that a request starts are told of it in their environment: ``true`` (default) or ``false``.
+"""
+
+OTELCTX_DETECT: Final = "OTELCTX_DETECT"
+"""
+What is done about leaks and losses of the context: ``off`` (default), ``warn`` or ``error``.
+"""
+
 OTELCTX_COLLECTOR: Final = "OTELCTX_COLLECTOR"
 """
 The base address of the collector that the command line asks, ``http://127.0.0.1:4318`` by default.

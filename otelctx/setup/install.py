@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 
-from otelctx.boundaries import processes, threads
+from otelctx.boundaries import finalizers, generators, processes, signal_handlers, subprocesses, thread_pools, threads
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.setup import config, edges, providers, quiet
+from otelctx.setup import config, edges, imported, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records
@@ -26,6 +27,8 @@ from otelctx.signals import log_bridge, log_records
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 _logger = logging.getLogger("otelctx")
+
+_BOUNDARIES: Final = (generators, threads, thread_pools, signal_handlers, finalizers, processes, imported)
 
 _installed = False
 
@@ -48,10 +51,15 @@ def install() -> None:
     log_records.install()
     log_bridge.PATCH.install()
     quiet.install()
-    threads.install()
-    processes.install()
+    for boundary in _BOUNDARIES:
+        boundary.install()
+    subprocesses.install()
     edges.install()
-    config.apply(config.load(os.environ, Path.cwd()))
+    try:
+        _configure(config.load(os.environ, Path.cwd()))
+    finally:
+        # Last, because it takes the fields being declared to read it.
+        subprocesses.continue_parents_request(os.environ)
 
 
 def uninstall() -> None:
@@ -60,9 +68,12 @@ def uninstall() -> None:
     if not _installed:
         return
     _installed = False
+    _stop_detecting()
+    subprocesses.leave_parents_request()
     edges.uninstall()
-    processes.uninstall()
-    threads.uninstall()
+    subprocesses.uninstall()
+    for boundary in reversed(_BOUNDARIES):
+        boundary.uninstall()
     quiet.uninstall()
     log_bridge.PATCH.uninstall()
     log_records.uninstall()
@@ -82,6 +93,23 @@ def pre_instrument() -> None:
 
 # The one of before and the one that we put in its place.
 _propagators: tuple[TextMapPropagator, TextMapPropagator] | None = None
+
+
+def _configure(settings: config.Settings) -> None:
+    if not settings.subprocesses:
+        subprocesses.uninstall()
+    if settings.detect != "off":
+        from otelctx.detect import switch  # noqa: PLC0415 - off, it costs nothing
+
+        switch.install(settings.detect)
+    config.apply(settings)
+
+
+def _stop_detecting() -> None:
+    if "otelctx.detect.switch" in sys.modules:
+        from otelctx.detect import switch  # noqa: PLC0415 - off, it costs nothing
+
+        switch.uninstall()
 
 
 def _install_propagator() -> None:

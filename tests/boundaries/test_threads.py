@@ -1,159 +1,260 @@
-"""Threads and thread pools: work belongs to who handed it over, and the worker keeps nothing of it."""
+"""Threads, their pools and their futures: work runs in the request that handed it over, and leaves nothing behind."""
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
-from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.trace import Tracer, get_current_span
 
 import otelctx
+from otelctx import bind, get, request
 from otelctx.boundaries import threads
+from otelctx.core.state import current_request
 
-theirs: ContextVar[str] = ContextVar("theirs", default="unset")
+VARIABLE: ContextVar[str] = ContextVar("variable", default="none")
 
 
-@pytest.fixture(params=["alone", "inside OpenTelemetry's", "outside OpenTelemetry's"], autouse=True)
+@pytest.fixture(autouse=True, params=["alone", "OTel's before", "OTel's after"])
 def _installed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Our patches, by themselves and with OpenTelemetry's own on either side of them."""
-    instrumentor = ThreadingInstrumentor()
-    if request.param == "outside OpenTelemetry's":
-        instrumentor.instrument()
+    before = threading.Thread.start, ThreadPoolExecutor.submit, Future.add_done_callback
+    theirs = ThreadingInstrumentor()
+    if request.param == "OTel's before":
+        theirs.instrument()
     threads.install()
-    if request.param == "inside OpenTelemetry's":
-        instrumentor.instrument()
+    if request.param == "OTel's after":
+        theirs.instrument()
     yield
-    if request.param == "inside OpenTelemetry's":
-        instrumentor.uninstrument()
     threads.uninstall()
-    if request.param == "outside OpenTelemetry's":
-        instrumentor.uninstrument()
+    if request.param != "alone":
+        theirs.uninstrument()
+        del threading.Timer.start  # which they leave behind
+    assert before == (threading.Thread.start, ThreadPoolExecutor.submit, Future.add_done_callback)
 
 
-def user() -> object:
-    return otelctx.get("user_id")
+def in_thread(function: Callable[[], Any], make: Callable[..., threading.Thread] = threading.Thread) -> Any:
+    result: Future[Any] = Future()
+    thread = make(target=lambda: result.set_result(function()))
+    thread.start()
+    thread.join()
+    return result.result()
 
 
-class TestPool:
-    """`concurrent.futures.ThreadPoolExecutor`, and all that is built on it."""
-
-    def test_work_sees_the_request_of_whoever_submitted_it(self) -> None:
-        with ThreadPoolExecutor(1) as pool:
-            with otelctx.request(user_id="alice"):
-                first = pool.submit(user)
-            with otelctx.request(user_id="bob"):
-                second = pool.submit(user)
-            assert (first.result(), second.result()) == ("alice", "bob")
-
-    def test_a_reused_worker_is_clean(self) -> None:
-        with ThreadPoolExecutor(1) as pool:
-            with otelctx.request(user_id="alice"):
-                pool.submit(user).result()
-            assert pool.submit(user).result() is None
-
-    def test_a_worker_itself_runs_in_nobodys_context(self) -> None:
-        seen: list[Context] = []
-        pool = ThreadPoolExecutor(1, initializer=lambda: seen.append(get_current()))
-        with pool, otelctx.request(user_id="alice"):
-            pool.submit(user).result()
-        assert seen == [{}]
-
-    def test_a_value_set_in_the_worker_is_seen_by_its_request(self) -> None:
-        with ThreadPoolExecutor(1) as pool, otelctx.request(user_id="alice"):
-            pool.submit(otelctx.set, user_id="bob").result()
-            assert user() == "bob"
-
-    def test_a_binding_in_the_worker_stays_there(self) -> None:
-        def bound() -> None:
-            otelctx.bind(step="in the worker").__enter__()
-
-        with ThreadPoolExecutor(1) as pool, otelctx.request():
-            pool.submit(bound).result()
-            assert otelctx.get("step") is None
-            assert pool.submit(otelctx.get, "step").result() is None
-
-    def test_span_and_other_context_variables_come_along(self, tracer: Tracer) -> None:
-        with ThreadPoolExecutor(1) as pool, tracer.start_as_current_span("outer") as span:
-            token = theirs.set("set")
-            assert pool.submit(get_current_span).result() is span
-            assert pool.submit(theirs.get).result() == "set"
-            theirs.reset(token)
-
-    def test_map_sees_the_request(self) -> None:
-        with ThreadPoolExecutor(2) as pool, otelctx.request(user_id="alice"):
-            assert {*pool.map(lambda _: user(), range(8))} == {"alice"}
-
-    def test_an_error_arrives_as_it_is(self) -> None:
-        def fail() -> None:
-            raise LookupError("theirs")
-
-        with ThreadPoolExecutor(1) as pool, pytest.raises(LookupError, match="theirs"):
-            pool.submit(fail).result()
-
-    def test_submit_takes_every_keyword(self) -> None:
-        def echo(*args: int, **kwargs: int) -> tuple[object, object]:
-            return args, kwargs
-
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(echo, 1, self=2, fn=3).result() == ((1,), {"self": 2, "fn": 3})
+def set_and_bind() -> None:
+    otelctx.set(user_id="set there")
+    VARIABLE.set("set there")
+    bind(step="left open").__enter__()
 
 
 class TestThread:
-    def test_it_runs_in_the_context_of_whoever_started_it(self) -> None:
-        seen: list[object] = []
-        thread = threading.Thread(target=lambda: seen.append(user()))
-        with otelctx.request(user_id="alice"):
+    """A thread runs in the context of whoever started it."""
+
+    def test_sees_request_binding_span_and_other_variables(self, tracer: Tracer) -> None:
+        with request(user_id="alice"), bind(step="a"), tracer.start_as_current_span("span") as span:
+            token = VARIABLE.set("mine")
+            seen = in_thread(lambda: (get("user_id"), get("step"), get_current_span(), VARIABLE.get()))
+            VARIABLE.reset(token)
+        assert seen == ("alice", "a", span, "mine")
+
+    def test_sees_what_its_starter_had_when_it_started(self) -> None:
+        with bind(step="made"):
+            result: Future[object] = Future()
+            thread = threading.Thread(target=lambda: result.set_result(get("step")))
+        with bind(step="started"):
             thread.start()
-        thread.join()
-        assert seen == ["alice"]
+        assert result.result() == "started"
+
+    def test_set_comes_back_and_bind_does_not(self) -> None:
+        with request(user_id="alice"):
+            in_thread(set_and_bind)
+            assert (get("user_id"), get("step"), VARIABLE.get()) == ("set there", None, "none")
 
     def test_a_timer_does_too(self) -> None:
-        seen: list[object] = []
-        timer = threading.Timer(0, lambda: seen.append(user()))
-        with otelctx.request(user_id="alice"):
-            timer.start()
-        timer.join()
-        assert seen == ["alice"]
+        result: Future[object] = Future()
+        with request(user_id="alice"):
+            threading.Timer(0, lambda: result.set_result(get("user_id"))).start()
+        assert result.result() == "alice"
 
     def test_a_subclass_with_its_own_run_does_too(self) -> None:
         class Own(threading.Thread):
             seen: object = None
 
             def run(self) -> None:
-                self.seen = user()
+                self.seen = get("user_id")
 
-        thread = Own()
-        with otelctx.request(user_id="alice"):
+        with request(user_id="alice"):
+            thread = Own()
             thread.start()
         thread.join()
         assert thread.seen == "alice"
+        assert "run" not in vars(thread)
 
-    def test_what_it_sets_outside_any_request_is_nobody_elses(self) -> None:
-        thread = threading.Thread(target=lambda: otelctx.set(user_id="of the thread"))
-        thread.start()
-        thread.join()
-        assert user() is None
+    def test_one_that_was_started_outside_serves_each_item_in_its_own_request(self) -> None:
+        items: queue.Queue[Callable[[], object] | None] = queue.Queue()
+        seen: list[object] = []
 
-    def test_it_can_be_started_once_only(self) -> None:
-        thread = threading.Thread(target=user)
-        thread.start()
-        thread.join()
-        with pytest.raises(RuntimeError, match="threads can only be started once"):
+        def consume() -> None:
+            while (item := items.get()) is not None:
+                seen.extend((item(), get("user_id")))
+
+        consumer = threading.Thread(target=consume, daemon=True)
+        consumer.start()
+        for user in ("alice", "bob"):
+            with request(user_id=user):
+                items.put(otelctx.wrap(lambda: get("user_id")))
+        items.put(None)
+        consumer.join()
+        assert seen == ["alice", None, "bob", None]
+
+    def test_one_that_was_started_inside_a_request_serves_messages_in_requests_of_their_own(self) -> None:
+        messages: queue.Queue[dict[str, str] | None] = queue.Queue()
+        seen: list[object] = []
+
+        def consume() -> None:
+            while (message := messages.get()) is not None:
+                with request(carrier=message):
+                    seen.append(get("user_id"))
+
+        with request(user_id="starter"):
+            consumer = threading.Thread(target=consume)
+            consumer.start()
+        with request(user_id="alice"):
+            otelctx.inject(message := {})
+            messages.put(message)
+        messages.put({})
+        messages.put(None)
+        consumer.join()
+        assert seen == ["alice", None]
+
+    def test_thread_locals_are_left_alone(self) -> None:
+        local = threading.local()
+        local.value = "here"
+        with request():
+            assert in_thread(lambda: hasattr(local, "value")) is False
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_an_exception_ends_the_thread_as_ever(self) -> None:
+        seen: list[Any] = []
+        hook, threading.excepthook = threading.excepthook, lambda args: seen.append(args.exc_type)
+        try:
+            thread = threading.Thread(target=lambda: 1 // 0)
             thread.start()
+            thread.join()
+        finally:
+            threading.excepthook = hook
+        assert seen == [ZeroDivisionError]
+
+    def test_the_thread_lets_go_of_the_request_when_it_ends(self) -> None:
+        with request():
+            held = weakref.ref(current_request())  # type: ignore[arg-type]
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+        if not ThreadingInstrumentor().is_instrumented_by_opentelemetry:  # theirs keeps it as long as the thread object
+            assert held() is None
+
+    def test_starting_twice_fails_as_ever(self) -> None:
+        thread = threading.Thread(target=int)
+        thread.start()
+        with pytest.raises(RuntimeError, match="once"):
+            thread.start()
+        thread.join()
+        assert "run" not in vars(thread)
 
 
-class TestUninstall:
-    def test_the_very_same_functions_are_back(self) -> None:
-        threads.uninstall()
-        before = (threading.Thread.start, ThreadPoolExecutor.submit)
-        threads.install()
-        threads.install()
-        assert threading.Thread.start is not before[0]
-        threads.uninstall()
-        assert (threading.Thread.start, ThreadPoolExecutor.submit) == before
-        threads.install()
+class TestThreadPoolExecutor:
+    """A job runs in its submitter's context; its worker, which serves many, has none."""
+
+    def test_each_job_runs_in_its_submitters_request(self) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            for user in ("alice", "bob"):
+                with request(user_id=user):
+                    assert pool.submit(get, "user_id").result() == user
+            assert pool.submit(get, "user_id").result() is None
+
+    def test_so_does_each_item_of_map(self) -> None:
+        with ThreadPoolExecutor(2) as pool, request(user_id="alice"):
+            assert list(pool.map(get, ["user_id"] * 4)) == ["alice"] * 4
+
+    def test_set_comes_back_and_bind_does_not(self) -> None:
+        with ThreadPoolExecutor(1) as pool, request(user_id="alice"):
+            pool.submit(set_and_bind).result()
+            assert (get("user_id"), get("step"), VARIABLE.get()) == ("set there", None, "none")
+            assert pool.submit(lambda: (get("step"), VARIABLE.get())).result() == (None, "none")
+
+    def test_the_initializer_runs_in_no_request(self) -> None:
+        seen: list[object] = []
+        with (
+            ThreadPoolExecutor(1, initializer=lambda: seen.append(get("user_id"))) as pool,
+            request(user_id="alice"),
+        ):
+            pool.submit(int).result()
+        assert seen == [None]
+
+    def test_an_exception_carries_and_nothing_remains(self) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            with request(user_id="alice"), pytest.raises(ZeroDivisionError):
+                pool.submit(lambda: 1 // 0).result()
+            assert pool.submit(get, "user_id").result() is None
+
+    def test_a_cancelled_job_leaves_nothing(self) -> None:
+        go = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(go.wait)
+            with request(user_id="alice"):
+                cancelled = pool.submit(get, "user_id")
+            assert cancelled.cancel()
+            go.set()
+            with request(user_id="bob"):
+                assert pool.submit(get, "user_id").result() == "bob"
+
+    def test_as_completed_leaves_the_consumer_alone(self) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            jobs = []
+            for user in ("alice", "bob"):
+                with request(user_id=user):
+                    jobs.append(pool.submit(get, "user_id"))
+            with request(user_id="consumer"):
+                seen = {(job.result(), get("user_id")) for job in as_completed(jobs)}
+        assert seen == {("alice", "consumer"), ("bob", "consumer")}
+
+
+class TestDoneCallback:
+    """A callback runs in the context of whoever registered it."""
+
+    def test_not_in_that_of_the_job(self) -> None:
+        seen: queue.Queue[object] = queue.Queue()
+        go = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            with request(user_id="alice"):
+                job = pool.submit(go.wait)
+            with request(user_id="bob"):
+                job.add_done_callback(lambda _: seen.put(get("user_id")))
+            job.add_done_callback(lambda _: seen.put(get("user_id")))
+            go.set()
+        assert [seen.get(), seen.get()] == ["bob", None]
+
+    def test_not_in_that_of_whoever_sets_the_result_or_cancels(self) -> None:
+        for finish in (lambda future: future.set_result(1), Future.cancel):
+            seen: list[object] = []
+            future: Future[int] = Future()
+            with request(user_id="alice"):
+                future.add_done_callback(lambda _, seen=seen: seen.append(get("user_id")))  # type: ignore[misc]
+            with request(user_id="bob"):
+                finish(future)
+            assert seen == ["alice"]
+
+    def test_of_a_future_that_is_done_runs_at_once(self) -> None:
+        seen: list[object] = []
+        future: Future[int] = Future()
+        future.set_result(1)
+        with request(user_id="alice"):
+            future.add_done_callback(lambda done: seen.extend((get("user_id"), done)))
+        assert seen == ["alice", future]

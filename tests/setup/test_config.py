@@ -526,7 +526,7 @@ class TestMistakes:
             ("[fields.tenant]", "fields: unknown key; everything in this file stands under [otelctx]"),
             ("otelctx = true", "otelctx: expected a table, got true"),
             ("[otelctx]\nstrikt = true", "otelctx.strikt: unknown key; did you mean 'strict'?"),
-            ("[otelctx]\nzzz = true", "otelctx.zzz: unknown key; expected one of strict, fields"),
+            ("[otelctx]\nzzz = true", "otelctx.zzz: unknown key; expected one of strict, subprocesses, detect, fields"),
             ("[otelctx]\nfields = []", "otelctx.fields: expected a table with a table for each field, got a list"),
             ("[otelctx.fields]\nstep = true", "otelctx.fields.step: expected a table, got true"),
             ("[otelctx.fields.'a b']", "otelctx.fields.\"a b\": a name must be an identifier, such as 'tenant_id'"),

@@ -15,6 +15,8 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import set_span_in_context
 
 from otelctx.core.block import restore
+from otelctx.core.state import current_request
+from otelctx.core.watching import request_ended
 from otelctx.integrations.asgi.response import Failsafe, echoing, refusing, within_span
 from otelctx.integrations.asgi.types import App, Receive, Scope, Send
 from otelctx.propagation.crossing import propagator
@@ -83,3 +85,4 @@ class OtelctxMiddleware:
                 attach(set_span_in_context(entry_span_of(context), context))
             else:
                 restore(token)
+            request_ended(current_request(context))

@@ -1,0 +1,196 @@
+"""
+Starters: the functions that start work, replaced so that what a request starts is known, and where.
+
+They go on top of those in `otelctx.boundaries` and leave what those do to them.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from asyncio import BaseEventLoop
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import wraps
+from multiprocessing.pool import AsyncResult, Pool, ThreadPool
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any, Final
+
+from wrapt import register_post_import_hook
+
+from otelctx.boundaries.patches import Patch
+from otelctx.detect import works
+from otelctx.detect.places import Place, is_called_by_application, is_of_application, place_here, place_of
+
+
+def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    @wraps(original)
+    def start(self: threading.Thread) -> None:
+        work = works.start("thread")
+        if work is not None:
+            work.is_(self, threading.Thread.is_alive)
+            works.runs_as(self, work)
+        original(self)
+
+    return start
+
+
+def _new_thread(original: Callable[..., int]) -> Callable[..., int]:
+    @wraps(original)
+    def start_new_thread(function: Callable[..., Any], args: Any, *kwargs: Any) -> int:
+        work = works.start("thread")
+        return original(function if work is None else _as(work, function), args, *kwargs)
+
+    return start_new_thread
+
+
+def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
+        work = None if works.request_here() is None else works.start("task", _place_of_task(coro))
+        task = original(self, coro, **kwargs)
+        if work is not None:
+            work.is_(task, _is_not_done)
+            works.runs_as(task, work)
+        return task
+
+    return create_task
+
+
+def _place_of_task(coroutine: Any) -> Place:
+    place = place_here()
+    code = getattr(coroutine, "cr_code", None)
+    # Handed over from another thread, it is the loop that makes the task; the function tells more then.
+    if code is None or is_of_application(place.file) or not is_of_application(code.co_filename):
+        return place
+    return place_of(code)
+
+
+def _call_at(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def call_at(self: Any, when: float, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Those of servers and clients (keep-alive, time limits) are theirs, and nobody can wait for them.
+        work = works.start("timer") if is_called_by_application() else None
+        if work is None:
+            return original(self, when, callback, *args, **kwargs)
+        handle = original(self, when, _as(work, callback), *args, **kwargs)
+        work.is_(handle, lambda handle: not handle.cancelled() and handle.when() > self.time())
+        return handle
+
+    return call_at
+
+
+def _thread_submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
+    @wraps(original)
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        work = works.start("job")
+        if work is None:
+            return original(self, fn, *args, **kwargs)
+        future = original(self, _as(work, fn), *args, **kwargs)
+        work.is_(future, _is_not_done)
+        return future
+
+    return submit
+
+
+def _process_submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
+    @wraps(original)
+    def submit(self: ProcessPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        work = works.start("job")
+        future = original(self, fn, *args, **kwargs)
+        if work is not None:
+            work.is_(future, _is_not_done)
+        return future
+
+    return submit
+
+
+def _apply_async(original: Callable[..., AsyncResult[Any]]) -> Callable[..., AsyncResult[Any]]:
+    @wraps(original)
+    def apply_async(self: Pool, func: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+        work = works.start("job")
+        if work is not None and isinstance(self, ThreadPool):
+            func = _as(work, func)
+        result = original(self, func, *args, **kwargs)
+        if work is not None:
+            work.is_(result, lambda result: not result.ready())
+        return result
+
+    return apply_async
+
+
+def _process_start(original: Callable[[BaseProcess], None]) -> Callable[[BaseProcess], None]:
+    @wraps(original)
+    def start(self: BaseProcess) -> None:
+        work = works.start("process")
+        original(self)
+        if work is not None:
+            work.is_(self, BaseProcess.is_alive)
+
+    return start
+
+
+def _as(work: works.Work, function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with works.running(work):
+            return function(*args, **kwargs)
+
+    return run
+
+
+def _is_not_done(future: Any) -> bool:
+    return not future.done()
+
+
+_PATCHES: Final = [
+    Patch(threading.Thread, "start", _thread_start),
+    Patch(_thread, "start_new_thread", _new_thread),
+    Patch(BaseEventLoop, "create_task", _create_task),
+    Patch(BaseEventLoop, "call_at", _call_at),
+    Patch(ThreadPoolExecutor, "submit", _thread_submit),
+    Patch(ProcessPoolExecutor, "submit", _process_submit),
+    Patch(Pool, "apply_async", _apply_async),
+    Patch(ThreadPool, "apply_async", _apply_async),
+    Patch(BaseProcess, "start", _process_start),
+]
+
+# OTel's instrumentor makes `Timer.start` a method of its own, and leaves it one when it is uninstalled.
+_TIMER: Final = Patch(threading.Timer, "start", _thread_start)
+
+_hooked = False
+_on = False
+
+
+def install() -> None:
+    """Know from now on what requests start."""
+    global _hooked, _on  # noqa: PLW0603 - once per process
+    _on = True
+    for patch in _PATCHES:
+        patch.install()
+    if "start" in vars(threading.Timer):
+        _TIMER.install()
+    if not _hooked:
+        _hooked = True
+        register_post_import_hook(_uvloop, "uvloop")
+
+
+def uninstall() -> None:
+    """Restore what starts work, and forget what was started."""
+    global _on  # noqa: PLW0603 - once per process
+    _on = False
+    _TIMER.uninstall()
+    for patch in reversed(_PATCHES):
+        patch.uninstall()
+    works.forget()
+
+
+def _uvloop(module: ModuleType) -> None:
+    patches = [
+        Patch(module.Loop, "create_task", _create_task),
+        Patch(module.Loop, "call_at", _call_at),
+        Patch(module.Loop, "call_later", _call_at),
+    ]
+    _PATCHES.extend(patches)
+    for patch in patches if _on else ():
+        patch.install()
