@@ -39,6 +39,7 @@ class CollectorConfig:
         max_inflight_bytes: Bytes of all requests between their first byte and their commit.
         max_store_bytes: Size of the store; the oldest records go first.
         max_age_seconds: Age, counted from arrival, at which a record goes.
+        head_timeout_seconds: Time a client has from connecting, or from a request's first byte, to the end of its head.
         body_timeout_seconds: Time a sender has for one body.
         shutdown_seconds: Bound on every step of a graceful stop.
         forward_url: Base address of an OTLP/HTTP endpoint that gets a copy of everything, or None.
@@ -58,6 +59,7 @@ class CollectorConfig:
     max_inflight_bytes: int = 64 * MEBIBYTE
     max_store_bytes: int = 512 * MEBIBYTE
     max_age_seconds: float = 7 * 86_400
+    head_timeout_seconds: float = 5
     body_timeout_seconds: float = 30
     shutdown_seconds: float = 5
     forward_url: str | None = None

@@ -11,6 +11,7 @@ import asyncio
 import json
 import sqlite3
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeAlias
@@ -89,6 +90,10 @@ class QueryInterface:
                 self._counters.add("store", "query_failures")
                 self._counters.warn("query_failed", f"A query of the store {self._path} failed: {error}")
                 return JSONResponse({"error": f"The store cannot be read ({error}); ask for less, or try again"}, 503)
+            except Exception as error:  # noqa: BLE001 -- a bug in one query must not cost the client its connection
+                self._counters.add("store", "query_bugs")
+                self._counters.warn("query_bug", f"A query of {path} failed by a bug of ours; {whereabouts(error)}")
+                return JSONResponse({"error": "The query failed by a bug of ours; the collector's log has more"}, 500)
             if body is None:
                 return JSONResponse({"error": "Nothing matches; check the id, or wait until it was exported"}, 404)
             return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
@@ -128,6 +133,12 @@ def lister(name: str, find: Callable[[sqlite3.Connection, Filter], object], allo
         return {name: find(connection, read_filter(query, allowed))}
 
     return answer
+
+
+def whereabouts(error: Exception) -> str:
+    """Tell the kind of *error* and the lines it came through, without its message, which may quote what was sent."""
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    return f"please report this {type(error).__name__}:\n{lines.rstrip()}"
 
 
 def answer_story(connection: sqlite3.Connection, query: Mapping[str, str]) -> object:

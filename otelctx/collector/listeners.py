@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from otelctx.collector.connections import HttpConfig
 from otelctx.errors import CollectorError
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     from otelctx.collector.config import CollectorConfig
 
-MAX_CONNECTIONS = 512
-# Exporters keep a connection between exports, which are seconds apart.
-KEEP_ALIVE_SECONDS = 75
-
 
 class HttpServer(uvicorn.Server):
     """Uvicorn without its signal handlers, which tells when it accepts."""
@@ -35,17 +32,15 @@ class HttpServer(uvicorn.Server):
     def __init__(self, app: ASGIApp, config: CollectorConfig) -> None:
         """Serve *app*."""
         super().__init__(
-            uvicorn.Config(
+            HttpConfig(
                 app,
+                config,
                 loop="asyncio",
-                http="h11",
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=config.access_log,
                 server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=max(1, int(config.shutdown_seconds)),
             )
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from otelctx.collector.values import MAX_TIME
+from otelctx.collector.values import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,23 +128,27 @@ def parse_time(name: str, text: str) -> int:
     """
     Read nanoseconds since the epoch, or ISO 8601 (UTC where it names no offset).
 
+    A time that no record can have is the nearest one that it can.
+
     >>> parse_time("since", "1970-01-01T00:00:01Z")
     1000000000
+    >>> parse_time("since", "0001-01-01T00:00:00Z")
+    0
     """
     if re.fullmatch(r"[0-9]{1,20}", text):
-        return min(int(text), MAX_TIME)
+        return moment(int(text))
     # In a query string an unescaped "+" of an offset arrives as a space; and Python 3.10 does not know "Z".
     iso = re.sub(r" (?=\d\d:?\d\d$)", "+", text) if "T" in text else text
     try:
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", iso))
+        read = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", iso))
     except ValueError:
         msg = f"{name} is {shorten(text)}; give nanoseconds since the epoch or ISO 8601, such as 2026-01-31T12:00:00Z"
         raise ParameterError(msg) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since_epoch = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    if read.tzinfo is None:
+        read = read.replace(tzinfo=timezone.utc)
+    since_epoch = read - datetime(1970, 1, 1, tzinfo=timezone.utc)
     whole_seconds = since_epoch.days * 86_400 + since_epoch.seconds
-    return whole_seconds * NANOSECONDS + since_epoch.microseconds * 1_000
+    return moment(max(0, whole_seconds * NANOSECONDS + since_epoch.microseconds * 1_000))
 
 
 def shorten(text: str) -> str:

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from otelctx.collector.admission import Admission
 from otelctx.collector.config import is_loopback
 from otelctx.collector.counters import Counters
 from otelctx.collector.grpc_ingest import make_server
@@ -114,7 +115,7 @@ class Collector:
     def _application(self, intake: Intake, query: QueryInterface) -> Guard:
         routes = [page_route(), *Receiver(self.config, intake).routes(), *query.routes()]
         application = Starlette(routes=routes, exception_handlers={404: not_here, 405: not_here})
-        return Guard(application, self.config.host)
+        return Guard(Admission(application, self.counters), self.config.host)
 
     def _make_forwarder(self) -> Forwarder | None:
         url = self.config.forward_url

@@ -7,6 +7,7 @@ No process of a group outlives the group, and no group outlives the process that
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ServiceDiedError(OtelctxError):
-    """A process that should be running has ended; the message names it and shows the end of its log."""
+    """A process that should be running has ended; the message names it, how it ended and its log."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,20 @@ class Process:
         status = self.popen.poll()
         if status is None:
             return
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        message = f"{self.name} {how}. The end of its log, {self.log}:\n{self.tail() or '(it is empty)'}"
+        if status < 0:
+            # The log does not know of the signal; its last lines are about something else.
+            message = f"{self.name} was killed by {_signal_name(-status)}. Its log: {self.log}"
+        else:
+            end = self.tail() or "(it is empty)"
+            message = f"{self.name} ended with status {status}. The end of its log, {self.log}:\n{end}"
         raise ServiceDiedError(message)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def _spawn(command: Sequence[str], *, leader: int, **options: Any) -> subprocess.Popen[bytes]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+from contextlib import closing
+
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -76,6 +80,12 @@ class TestSpans:
             ({"until": 11 * SECOND}, ["GET /a"]),
             ({"since": "1970-01-01T00:00:11Z", "until": "1970-01-01T01:00:20+01:00"}, ["inner"]),
             ({"since": "1970-01-01T00:00:20"}, ["GET /b"]),
+            ({"since": "0001-01-01T00:00:00+14:00"}, ["GET /a", "inner", "GET /b"]),
+            ({"until": "0001-01-01T00:00:00+14:00"}, []),
+            ({"since": "9999-12-31T23:59:59.999999-14:00"}, []),
+            ({"until": "9999-12-31T23:59:59.999999-14:00"}, ["GET /a", "inner", "GET /b"]),
+            ({"since": "9" * 20}, []),
+            ({"until": "9" * 20}, ["GET /a", "inner", "GET /b"]),
             ({"limit": 1}, ["GET /b"]),
             ({"limit": 1, "since": 0}, ["GET /a"]),
             ({"request_id": "r-a", "user_id": "bob"}, []),
@@ -225,3 +235,21 @@ def test_a_wrong_parameter_is_400_and_named(seeded, path, query, named):
 def test_a_story_that_is_not_there_is_404(seeded, query):
     answer = seeded.get("/api/story", **query)
     assert (answer.status_code, list(answer.json())) == (404, ["error"])
+
+
+def test_a_query_that_fails_by_a_bug_is_500_and_keeps_the_connection(start, otlp, tmp_path, caplog):
+    path = tmp_path / "collector.sqlite3"
+    collector = start(store=path)
+    collector.post("/v1/logs", otlp.logs({}))
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("UPDATE logs SET attributes = '{secret'")
+    with caplog.at_level(logging.WARNING, "otelctx.collector"):
+        for _ in range(3):
+            answer = collector.get("/api/logs")
+            assert (answer.status_code, set(answer.json())) == (500, {"error"})
+            assert "connection" not in answer.headers
+    assert len(caplog.records) == 1
+    assert "please report this JSONDecodeError" in caplog.text
+    assert "log_json" in caplog.text
+    assert "secret" not in caplog.text
+    assert collector.stats()["store"]["query_bugs"] == 3

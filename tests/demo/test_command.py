@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COMMAND = [sys.executable, "-m", "otelctx.cli", "demo"]
 KEPT = "Ctrl-C ends it."
+INTERRUPTED = "demo: interrupted, everything is stopped"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,18 @@ class TestSignals:
             run.popen.send_signal(number)
             assert run.end() == status
         assert "Traceback" not in run.errors
+        assert (run.errors.splitlines()[-1] == INTERRUPTED) == (number == signal.SIGINT)
+        assert run.files() == []
+        assert leftovers.soon(1) == []
+
+    def test_interrupt_before_anything_is_loaded_is_answered_too(self, tmp_path: Path, leftovers: Leftovers) -> None:
+        with demo(tmp_path) as run:
+            maps = Path(f"/proc/{run.popen.pid}/maps")
+            # The session loads HTTPS support; by then the command runs, and nothing is started yet.
+            assert wait_until(lambda: "/_ssl." in maps.read_text(), check=lambda: None, deadline=time.monotonic() + 30)
+            run.popen.send_signal(signal.SIGINT)
+            assert run.end() == 130
+        assert run.errors.splitlines() == [INTERRUPTED]
         assert run.files() == []
         assert leftovers.soon(1) == []
 
@@ -124,14 +137,17 @@ class TestKeep:
             run.popen.kill()
         assert leftovers.soon() == []
 
-    def test_death_of_a_service_ends_it_with_its_name_and_log(self, tmp_path: Path, leftovers: Leftovers) -> None:
+    def test_death_of_a_service_ends_it_with_its_name_signal_and_log(
+        self, tmp_path: Path, leftovers: Leftovers
+    ) -> None:
         with demo(tmp_path, "--keep") as run:
             run.wait_for(KEPT)
             os.kill(self._orders(run.popen.pid), signal.SIGKILL)
             assert run.end() == 1
-        assert "orders was killed by signal 9. The end of its log" in run.errors
+        log = run.files()[0] / "orders.log"
+        assert run.errors.splitlines()[-1] == f"otelctx: orders was killed by SIGKILL. Its log: {log}"
         assert "Traceback" not in run.errors
-        assert [path.name for path in run.files()[0].glob("orders.log")] == ["orders.log"]
+        assert log.exists()
         assert leftovers.soon(1) == []
 
     @staticmethod

@@ -97,7 +97,7 @@ class TestSuddenDeath:
 
 
 class TestCheck:
-    """`check` names the process that ended, how, and shows its last words."""
+    """`check` names the process that ended, how, and its log, with the last words of one that ended by itself."""
 
     def test_nothing_happens_while_all_run(self, tmp_path: Path, leftovers: Leftovers) -> None:
         with ProcessGroup(tmp_path) as group:
@@ -118,13 +118,19 @@ class TestCheck:
         assert message.endswith("\nno more shelves")
         assert message.count("\n") == 15
 
-    def test_signal_is_told(self, tmp_path: Path, leftovers: Leftovers) -> None:
+    @pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGRTMIN + 1, "signal 35")])
+    def test_signal_and_log_are_told_but_not_the_log_s_unrelated_end(
+        self, tmp_path: Path, leftovers: Leftovers, number: int, name: str
+    ) -> None:
         with ProcessGroup(tmp_path) as group:
-            process = group.start("orders", python(SLEEP), leftovers.environment)
-            process.popen.kill()
+            code = f"print('Traceback of a handled error', flush=True); {SLEEP}"
+            process = group.start("orders", python(code), leftovers.environment)
+            wait_for_output(process.log, "Traceback")
+            process.popen.send_signal(number)
             process.popen.wait()
-            with pytest.raises(ServiceDiedError, match=r"orders was killed by signal 9\. [^\n]*\n\(it is empty\)"):
+            with pytest.raises(ServiceDiedError) as caught:
                 group.check()
+        assert str(caught.value) == f"orders was killed by {name}. Its log: {tmp_path}/orders.log"
 
 
 class TestSurroundings:

@@ -42,7 +42,7 @@ from otelctx.integrations.asgi.server_span import ServerSpan
 """,
     "collector": "from otelctx.collector.command import collector",
     "cli": "from otelctx.cli.app import app",
-    "demo": "import otelctx.demo.gateway, otelctx.demo.orders, otelctx.demo.inventory",
+    "demo": "import otelctx.demo.gateway, otelctx.demo.orders, otelctx.demo.inventory, otelctx.demo.session",
     "all": "import otelctx.cli.app, otelctx.collector.command, otelctx.demo.command, otelctx.setup.install",
 }
 

@@ -143,7 +143,7 @@ def _capture(
 ) -> None:
     if names and span.is_recording() and "headers" in carrier:
         sanitize = middleware.http_capture_headers_sanitize_fields
-        span.set_attributes(collect_custom_headers_attributes(carrier, sanitize, names, normalised))
+        span.set_attributes(collect_custom_headers_attributes(dict(carrier), sanitize, names, normalised))
 
 
 _JOIN: Final = Patch(OpenTelemetryMiddleware, "__call__", _joining)
