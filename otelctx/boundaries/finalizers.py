@@ -5,11 +5,15 @@ That is so for `__del__`, callbacks of weak references and `weakref.finalize`, w
 one they run where the last reference was dropped: `weakref.finalize` in no request there too, while Python has no way
 to tell `__del__` and a plain weak reference's callback from that place, and they belong to who dropped it. Functions
 of `atexit` run in what the main thread has at its end, which is what the program itself has set, and no request of it.
+
+Collections are told of from Python 3.12 on. Before that one may begin in the middle of any allocation, also of one in
+`ContextVar.set`, and to change a context variable there crashes the interpreter.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Callable
 from contextvars import Context
@@ -48,7 +52,7 @@ def install() -> None:
     global _outside  # noqa: PLW0603 - once per process
     _outside = _outside or Outside()
     _FINALIZE.install()
-    if _collecting not in gc.callbacks:
+    if sys.version_info >= (3, 12) and _collecting not in gc.callbacks:
         gc.callbacks.append(_collecting)
 
 

@@ -29,12 +29,13 @@ class Request:
         carried: by baggage key, members that no field declares; they pass through as they came.
         origins: by field name, ``generated`` or ``received``, for values that were there at the start.
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
+        served: it was opened at the edge of a server, for a message that came in.
         writes: how often its values were changed.
         listeners: called with the request, each change after it was made, and what was there before; they must not
             raise.
     """
 
-    __slots__ = ("__weakref__", "carried", "entry_span", "listeners", "origins", "values", "writes")
+    __slots__ = ("__weakref__", "carried", "entry_span", "listeners", "origins", "served", "values", "writes")
 
     def __init__(self, values: dict[str, object] | None = None, carried: dict[str, str] | None = None) -> None:
         """Open a request that starts with *values*, received from elsewhere, and generates what is missing."""
@@ -42,6 +43,7 @@ class Request:
         self.carried: dict[str, str] = {} if carried is None else carried
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
         self.entry_span: Span = INVALID_SPAN
+        self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
         for field in registry().generated:

@@ -74,12 +74,6 @@ def current_request(context: Context | None = None) -> Request | None:
     return None if layer is None else layer.request
 
 
-def is_in_request() -> bool:
-    """Tell whether code is in a request that somebody opened, as opposed to one that stands in for none."""
-    request = current_request()
-    return request is not None and not isinstance(request, AmbientRequest)
-
-
 def with_layer(context: Context, layer: Layer | None) -> Context:
     """Return *context* with *layer* in the place of what it had; None leaves neither a request nor baggage."""
     result = Context(context)

@@ -19,7 +19,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import set_span_in_context
 
 from otelctx.core.request import Request
-from otelctx.core.state import current_request, is_in_request
+from otelctx.core.state import current_request
 from otelctx.core.watching import request_ended
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, echoed_headers, open_for
@@ -63,7 +63,7 @@ class OtelctxMiddleware:
 
         That may be by another WSGI edge, or by an ASGI one around what adapts the application to ASGI.
         """
-        if MARK in environ or is_in_request():
+        if MARK in environ or _is_served():
             return self.app(environ, start_response)
         context = open_for(environ, propagator().extract(environ, getter=_getter))
         inside = copy_context()
@@ -87,6 +87,11 @@ class OtelctxMiddleware:
             request_ended(request)
             return body
         return _Body(inside, body, request)
+
+
+def _is_served() -> bool:
+    request = current_request()
+    return request is not None and request.served
 
 
 class _Body:

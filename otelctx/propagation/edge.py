@@ -50,6 +50,9 @@ def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
     """
     if layer_in(extracted) is None:
         extracted = with_layer(extracted, Layer(Request()))
+    request = current_request(extracted)
+    if request is not None:
+        request.served = True
     carrier[MARK] = extracted
     return set_span_in_context(INVALID_SPAN, extracted)
 

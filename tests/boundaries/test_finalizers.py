@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ import pytest
 import otelctx
 from otelctx import get, request
 from otelctx.boundaries import finalizers
+
+from_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="before 3.12 a collection may not touch variables")
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +33,7 @@ class Resource:
         self.itself = self
 
 
+@from_3_12
 def test_del_in_a_collection_runs_in_no_request() -> None:
     seen: list[object] = []
 
@@ -44,6 +48,7 @@ def test_del_in_a_collection_runs_in_no_request() -> None:
     assert seen == [None]
 
 
+@from_3_12
 def test_del_in_a_collection_does_not_run_in_a_tasks_ambient_request_either() -> None:
     seen: list[object] = []
 
@@ -57,6 +62,7 @@ def test_del_in_a_collection_does_not_run_in_a_tasks_ambient_request_either() ->
     assert (seen, get("user_id")) == ([None], "ambient")
 
 
+@from_3_12
 def test_a_weak_references_callback_in_a_collection_runs_in_no_request() -> None:
     seen: list[object] = []
     resource = Resource()

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.context import get_current
+from opentelemetry.context import attach, detach, get_current
 from opentelemetry.trace import Tracer
 
 import otelctx
 from otelctx.integrations.wsgi import OtelctxMiddleware, in_request_of
+from otelctx.propagation.edge import open_for
 
 
 class Served:
@@ -162,15 +163,20 @@ class TestWhatServersAndAdaptersDo:
         served = Served(OtelctxMiddleware(streaming), **{"wsgi.file_wrapper": lambda file, size: file})
         assert list(served.body) == [b"None"]
 
-    def test_an_application_inside_a_request_continues_it(self) -> None:
+    def test_an_application_that_an_asgi_one_serves_continues_its_request(self) -> None:
         def app(environ: Any, start_response: Any) -> list[bytes]:
             start_response("200 OK", [])
             otelctx.set(user_id="alice")
             return [str(otelctx.get("request_id")).encode()]
 
-        with otelctx.request(request_id="outer"):
-            served = Served(OtelctxMiddleware(app), HTTP_X_REQUEST_ID="theirs")
-            assert (served.body, otelctx.get("user_id")) == ([b"outer"], "alice")
+        token = attach(open_for({"type": "http"}, otelctx.extract({"x-request-id": "outer"})))
+        served = Served(OtelctxMiddleware(app), HTTP_X_REQUEST_ID="theirs")
+        assert (served.body, otelctx.get("user_id")) == ([b"outer"], "alice")
+        detach(token)
+
+    def test_a_server_in_a_program_that_is_in_a_request_opens_its_own(self) -> None:
+        with otelctx.request(request_id="the program's"):
+            assert Served(OtelctxMiddleware(answer), HTTP_X_REQUEST_ID="theirs").body == [b"theirs"]
 
     def test_a_body_that_cannot_be_iterated_is_closed_all_the_same(self) -> None:
         class Broken:
