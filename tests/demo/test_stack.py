@@ -95,7 +95,7 @@ class TestFailure:
 
     def test_service_that_dies_later_is_found_by_check(self, temporary: Path, leftovers: Leftovers) -> None:
         with (  # noqa: PT012 - the last statement is what fails
-            pytest.raises(ServiceDiedError, match="orders was killed by signal 9"),
+            pytest.raises(ServiceDiedError, match="orders was killed by SIGKILL"),
             demo_stack(launcher="plain", collector_url=NOWHERE) as stack,
         ):
             stack.check()

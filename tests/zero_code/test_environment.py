@@ -76,7 +76,7 @@ CASES = {
     "nothing sampled": Case({"OTEL_TRACES_SAMPLER": "always_off"}),
     "no traces": Case({"OTEL_TRACES_EXPORTER": "none"}),
     "otelctx off": Case({"OTELCTX_ENABLED": "false"}, stop=signal.SIGINT),  # SIGTERM would end it before it sends
-    "a broken file": Case(launcher="otelctx run", files={"otelctx.toml": "[otelctx]\nstrict = 'perhaps'\n"}),
+    "a broken file": Case(files={"otelctx.toml": "[otelctx]\nstrict = 'perhaps'\n"}),
     "no collector": Case({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}),
 }
 
