@@ -6,12 +6,23 @@ It imports the command line only when it is called, and turns our own errors int
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.util import find_spec
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main() -> None:
     """Run the command line with the arguments of this process, and exit with its status."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("otelctx: interrupted\n")
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
     if find_spec("typer") is None:
         sys.exit("otelctx: the command line is not installed. Install it with: pip install 'otelctx[cli]'")
 
