@@ -12,7 +12,7 @@ from otelctx.setup import install
 from tests.conformance.table import Cells
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _installed() -> Iterator[None]:
     install.install()
     yield
