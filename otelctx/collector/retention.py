@@ -96,7 +96,9 @@ class Retention:
                 execute("DELETE FROM resources WHERE last_used < ?", (oldest[0],))
             execute("COMMIT")
         except BaseException:
-            execute("ROLLBACK")
+            # SQLite has rolled back itself after some errors, a full disk for one; the first error is the one to tell.
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
             raise
         self._counters.add("dropped_by_retention", f"{table}_by_{reason}", dropped)
 

@@ -20,7 +20,7 @@ from opentelemetry.propagators.textmap import (
 from otelctx.core.layers import Layer
 from otelctx.core.state import with_layer
 from otelctx.propagation.edge import continued, opened_for
-from otelctx.propagation.receiving import received, unreadable
+from otelctx.propagation.receiving import received, unreadable, unwritable
 
 
 class RequestOpening(TextMapPropagator):
@@ -54,7 +54,10 @@ class RequestOpening(TextMapPropagator):
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
         """Write what *inner* injects."""
-        self.inner.inject(carrier, context, setter)
+        try:
+            self.inner.inject(carrier, context, setter)
+        except Exception:  # noqa: BLE001 - a propagator and a carrier's setter are other people's code
+            unwritable(carrier)
 
     @property
     def fields(self) -> set[str]:

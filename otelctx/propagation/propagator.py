@@ -23,11 +23,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otelctx.core.fields import wire_text
 from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
-from otelctx.core.reports import report
 from otelctx.core.state import current_layer, with_layer
 from otelctx.propagation import codec
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
-from otelctx.propagation.receiving import received, unreadable
+from otelctx.propagation.receiving import received, unreadable, unwritable
 
 _BAGGAGE: Final = "baggage"
 
@@ -78,7 +77,7 @@ class OtelctxPropagator(TextMapPropagator):
             self._trace_context.inject(carrier, context, setter)
             self._inject_fields(carrier, current_layer(context), setter)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
-            report("inject.failed", "A carrier of type %s could not be written", type(carrier).__name__)
+            unwritable(carrier)
 
     def _inject_fields(self, carrier: CarrierT, layer: Layer | None, setter: Setter[CarrierT]) -> None:
         if layer is None:

@@ -39,6 +39,11 @@ def unreadable(carrier: object, context: Context) -> Context:
     return with_layer(context, Layer(Request()))
 
 
+def unwritable(carrier: object) -> None:
+    """Count and report that *carrier* could not be written."""
+    report("inject.failed", "A carrier of type %s could not be written", type(carrier).__name__)
+
+
 def request_from(members: Mapping[str, str], headers: Mapping[str, Sequence[str]]) -> Request:
     """
     Open the request that came with baggage *members* and field *headers*; a header counts more than a member.

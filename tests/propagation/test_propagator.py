@@ -24,6 +24,7 @@ import otelctx
 from otelctx import Field, current, declare, extract, get, inject, request
 from otelctx.core.reports import counts
 from otelctx.core.state import current_request
+from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.edge import open_for
 from otelctx.propagation.propagator import OtelctxPropagator
 
@@ -357,6 +358,11 @@ class TestHostileCode:
     def test_a_carrier_that_cannot_be_written_is_reported_and_does_not_raise(self, carrier) -> None:
         with request(user_id="alice"):
             inject(carrier)
+        assert counts()["inject.failed"] == 1
+
+    def test_nor_does_a_propagator_of_others_that_raises(self) -> None:
+        with request(user_id="alice"):
+            RequestOpening(W3CBaggagePropagator()).inject(None)
         assert counts()["inject.failed"] == 1
 
     def test_a_baggage_key_that_is_no_text_is_left_out(self) -> None:
