@@ -28,7 +28,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.generator_context import GeneratorContext, end, generator_of
 
 _unresolved: Final = ContextVarsRuntimeContext.get_current
@@ -79,20 +79,10 @@ def _detach(original: Callable[[Any, Token[Context]], None]) -> Callable[[Any, T
     return detach
 
 
-_PATCHES = (
+_PATCHES = Patches(
     Patch(ContextVarsRuntimeContext, "attach", _attach),
     Patch(ContextVarsRuntimeContext, "get_current", _get_current),
     Patch(ContextVarsRuntimeContext, "detach", _detach),
 )
 
-
-def install() -> None:
-    """Let generators keep to themselves what they attach from now on."""
-    for patch in _PATCHES:
-        patch.install()
-
-
-def uninstall() -> None:
-    """Restore what OpenTelemetry does by itself."""
-    for patch in _PATCHES:
-        patch.uninstall()
+install, uninstall = _PATCHES.install, _PATCHES.uninstall

@@ -54,3 +54,21 @@ class Patch:
             return False
         wrapper.__wrapped__ = self._original
         return True
+
+
+class Patches:
+    """Several patches that are installed and uninstalled together, the last one first."""
+
+    def __init__(self, *patches: Patch) -> None:
+        """Prepare; nothing is replaced yet."""
+        self._patches = patches
+
+    def install(self) -> None:
+        """Let this boundary carry the context."""
+        for patch in self._patches:
+            patch.install()
+
+    def uninstall(self) -> None:
+        """Restore what Python does by itself."""
+        for patch in reversed(self._patches):
+            patch.uninstall()

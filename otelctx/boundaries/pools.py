@@ -13,7 +13,7 @@ from multiprocessing.pool import Pool, ThreadPool
 from typing import Any
 
 from otelctx.boundaries.jobs import Job, JobOf
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 
 Method = Callable[..., Any]
 
@@ -73,7 +73,7 @@ def _items(context: Context, iterable: Iterable[Any]) -> Iterator[Any]:
 
 
 # `apply` calls `apply_async`; positions are counted without `self` and `func`.
-_PATCHES = (
+_PATCHES = Patches(
     Patch(Pool, "__init__", _make),
     Patch(Pool, "apply_async", _eager(2)),
     Patch(Pool, "map", _eager(2)),
@@ -84,14 +84,4 @@ _PATCHES = (
     Patch(Pool, "imap_unordered", _lazy),
 )
 
-
-def install() -> None:
-    """Let pools carry the request."""
-    for patch in _PATCHES:
-        patch.install()
-
-
-def uninstall() -> None:
-    """Restore what Python does by itself."""
-    for patch in _PATCHES:
-        patch.uninstall()
+install, uninstall = _PATCHES.install, _PATCHES.uninstall

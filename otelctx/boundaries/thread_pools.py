@@ -12,7 +12,7 @@ from functools import wraps
 from multiprocessing.pool import ThreadPool
 from typing import Any, TypeVar
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -72,21 +72,11 @@ def _items(context: Context, iterable: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-_PATCHES = (
+_PATCHES = Patches(
     Patch(ThreadPool, "__init__", _init),
     *(Patch(ThreadPool, name, _submitted) for name in ("apply_async", "map_async", "starmap_async")),
     *(Patch(ThreadPool, name, _submitted) for name in ("map", "starmap")),
     *(Patch(ThreadPool, name, _iterated) for name in ("imap", "imap_unordered")),
 )
 
-
-def install() -> None:
-    """Let thread pools of multiprocessing carry the context."""
-    for patch in _PATCHES:
-        patch.install()
-
-
-def uninstall() -> None:
-    """Restore what Python does by itself."""
-    for patch in _PATCHES:
-        patch.uninstall()
+install, uninstall = _PATCHES.install, _PATCHES.uninstall
