@@ -27,7 +27,7 @@ R = TypeVar("R")
 class Job:
     """What crosses beside the function: the trace, the values and the baggage of here, or nothing."""
 
-    __slots__ = ("in_request", "members", "package", "trace")
+    __slots__ = ("in_request", "members", "package", "properties", "trace")
 
     def __init__(self) -> None:
         """Take along what is current."""
@@ -37,6 +37,7 @@ class Job:
         self.in_request = layer is not None and layer.request is not None
         self.package = Package() if layer is None else _packed(layer)
         self.members = {} if layer is None else layer.undeclared()
+        self.properties = None if layer is None else layer.properties()
 
     def __call__(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         """
@@ -61,7 +62,7 @@ class Job:
         values = unpack(self.package)
         if self.in_request:
             hidden = dict.fromkeys(name for name, value in values.items() if value is None)
-            request = Request(values, self.members)
+            request = Request(values, self.members, self.properties)
             # An id that was hidden here is not made up over there.
             request.values.update(hidden)
             return with_layer(context, Layer(request))

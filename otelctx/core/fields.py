@@ -31,8 +31,9 @@ _DECODERS: Final[dict[type, Callable[[str], FieldValue]]] = {
     bool: lambda text: _TRUE_FALSE[text.lower()],
 }
 
-# token, RFC 9110 section 5.6.2; also the grammar of a baggage key (W3C Baggage, section 3.3.1.1) and of a header name.
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# token, RFC 9110 section 5.6.2; also the grammar of a baggage key (W3C Baggage, 3.3.1.2) and of a header name.
+TCHARS: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+is_token: Final = re.compile(TCHARS).fullmatch
 
 # Lone surrogates are not text: no encoding of them exists, so what sends or stores them later would raise. Control
 # characters and line separators would forge lines and move cursors where a log is read.
@@ -125,9 +126,11 @@ class Field:
             raise self._error("only a remote field has a header or a baggage key; add remote=True")
         if self.echo and not self.header:
             raise self._error("echo needs a header to answer in; add header='x-…'")
-        if not _TOKEN.fullmatch(self.baggage_key):
-            raise self._error(f"key {self.key!r} must be a token of RFC 9110, such as 'tenant'")
-        if self.header is not None and not (_TOKEN.fullmatch(self.header) and self.header == self.header.lower()):
+        if self.remote and not is_token(self.baggage_key):
+            raise self._error(
+                f"key {self.baggage_key!r} must be a token of RFC 9110; give it one, such as key='tenant'"
+            )
+        if self.header is not None and not (is_token(self.header) and self.header == self.header.lower()):
             raise self._error(f"header {self.header!r} must be a lower-case header name, such as 'x-tenant'")
         if self.header in _RESERVED_HEADERS:
             raise self._error(f"header {self.header!r} has a meaning of its own; choose another")

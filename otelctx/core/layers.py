@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Final
 
-from otelctx.core.fields import wire_text
+from otelctx.core.fields import is_token, wire_text
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request, without
@@ -107,6 +107,10 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
             members.update(layer.members)
         return {key: text for key, text in members.items() if text is not None}
 
+    def properties(self) -> Mapping[str, tuple[str, str]] | None:
+        """Return the properties of received members, as `Request.properties` has them, or None outside a request."""
+        return None if self.request is None else self.request.properties
+
     def wire(self) -> dict[str, str]:
         """Return all that may leave the process, by baggage key."""
         by_name = registry().by_name
@@ -145,8 +149,8 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         return Layer(self.request, self)
 
     def __setitem__(self, key: str, value: object) -> None:
-        if not isinstance(key, str):
-            report("baggage.bad_key", "A baggage key was not text, and was left out")  # type: ignore[unreachable]
+        if not isinstance(key, str) or not is_token(key):
+            report("baggage.bad_key", "A baggage key was not a token of RFC 9110, and was left out")
             return
         declared = registry()
         # The name of a local field stays one: what was declared to stay in the process does not leave by this door.

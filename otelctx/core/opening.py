@@ -37,7 +37,7 @@ def open_request(context: Context, values: Mapping[str, object], nested: Nested 
         return with_layer(context, outer)
     if outer is None or nested == "new":
         return with_layer(context, Layer(Request(dict(values))))
-    request = Request({**outer.visible(), **values}, outer.undeclared())
+    request = Request({**outer.visible(), **values}, outer.undeclared(), outer.properties())
     if outer.request is not None:
         request.origins.update(outer.request.origins)
     return with_layer(context, Layer(request))

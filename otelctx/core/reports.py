@@ -20,11 +20,11 @@ _counts: dict[str, int] = {}
 _logged_at: dict[str, float] = {}
 
 
-def report(kind: str, message: str, *args: object) -> None:
-    """Count one more *kind*, and log *message* as a warning unless that was done within the last minute."""
+def report(kind: str, message: str, *args: object, times: int = 1) -> None:
+    """Count *kind*, *times* more, and log *message* as a warning unless that was done within the last minute."""
     now = time.monotonic()
     with _lock:
-        _counts[kind] = count = _counts.get(kind, 0) + 1
+        _counts[kind] = count = _counts.get(kind, 0) + times
         last = _logged_at.get(kind)
         if last is not None and now - last < INTERVAL_SECONDS:
             return

@@ -20,6 +20,9 @@ RECEIVED: Final = "received"
 Listener = Callable[["Request", Mapping[str, object], Mapping[str, object]], None]
 
 
+_NO_PROPERTIES: Final[Mapping[str, tuple[str, str]]] = {}
+
+
 class Request:
     """
     The values of one unit of work.
@@ -27,6 +30,8 @@ class Request:
     Attributes:
         values: by field name, ours; None hides a default and is never sent.
         carried: by baggage key, members that no field declares; they pass through as they came.
+        properties: by baggage key, of a received member its text and its properties. They are sent again while the
+            member still has that text.
         origins: by field name, ``generated`` or ``received``, for values that were there at the start.
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
         served: it was opened at the edge of a server, for a message that came in.
@@ -35,12 +40,28 @@ class Request:
             raise.
     """
 
-    __slots__ = ("__weakref__", "carried", "entry_span", "listeners", "origins", "served", "values", "writes")
+    __slots__ = (
+        "__weakref__",
+        "carried",
+        "entry_span",
+        "listeners",
+        "origins",
+        "properties",
+        "served",
+        "values",
+        "writes",
+    )
 
-    def __init__(self, values: dict[str, object] | None = None, carried: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        values: dict[str, object] | None = None,
+        carried: dict[str, str] | None = None,
+        properties: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         """Open a request that starts with *values*, received from elsewhere, and generates what is missing."""
         self.values: dict[str, object] = {} if values is None else values
         self.carried: dict[str, str] = {} if carried is None else carried
+        self.properties = _NO_PROPERTIES if properties is None else properties
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
         self.entry_span: Span = INVALID_SPAN
         self.served = False
@@ -74,7 +95,9 @@ class AmbientRequest(Request):
     def __init__(self, outer: Request | None = None) -> None:
         """Start with what the task that started this one had, or with nothing."""
         super().__init__(
-            None if outer is None else outer.values.copy(), None if outer is None else outer.carried.copy()
+            None if outer is None else outer.values.copy(),
+            None if outer is None else outer.carried.copy(),
+            None if outer is None else outer.properties,
         )
         self.written: set[str] = set()
         if outer is not None:

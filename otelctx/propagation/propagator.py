@@ -61,8 +61,8 @@ class OtelctxPropagator(TextMapPropagator):
             if opened is not None:
                 return continued(opened)
             result = self._trace_context.extract(carrier, result, getter)
-            members = codec.decode(getter.get(carrier, _BAGGAGE) or ())
-            return with_layer(result, Layer(received(carrier, result, getter, members)))
+            members, properties = codec.decode(getter.get(carrier, _BAGGAGE) or ())
+            return with_layer(result, Layer(received(carrier, result, getter, members, properties)))
         except Exception:  # noqa: BLE001 - a carrier's getter is other people's code
             return unreadable(carrier, result)
 
@@ -82,7 +82,7 @@ class OtelctxPropagator(TextMapPropagator):
     def _inject_fields(self, carrier: CarrierT, layer: Layer | None, setter: Setter[CarrierT]) -> None:
         if layer is None:
             return
-        header = codec.encode(layer.wire())
+        header, _left_out = codec.encode(layer.wire(), layer.properties())
         if header:
             setter.set(carrier, _BAGGAGE, header)
         for name, field in registry().headers.items():

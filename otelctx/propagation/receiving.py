@@ -10,7 +10,7 @@ from opentelemetry.baggage import get_all
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import CarrierT, Getter
 
-from otelctx.core.fields import Field
+from otelctx.core.fields import Field, wire_text
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
@@ -19,7 +19,11 @@ from otelctx.core.state import with_layer
 
 
 def received(
-    carrier: CarrierT, context: Context, getter: Getter[CarrierT], members: Mapping[str, str] | None = None
+    carrier: CarrierT,
+    context: Context,
+    getter: Getter[CarrierT],
+    members: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
 ) -> Request:
     """
     Open the request that came in *carrier*.
@@ -27,10 +31,11 @@ def received(
     Args:
         context: what propagators have read from it so far; its baggage counts, in whatever form it came.
         members: baggage members that are not in the context.
+        properties: those of *members*, as `codec.decode` returns them.
     """
     found = {key: str(value) for key, value in get_all(context).items()}
     headers = {header: values for header in registry().headers if (values := getter.get(carrier, header))}
-    return request_from({**found, **(members or {})}, headers)
+    return request_from({**found, **(members or {})}, headers, properties)
 
 
 def unreadable(carrier: object, context: Context) -> Context:
@@ -44,13 +49,16 @@ def unwritable(carrier: object) -> None:
     report("inject.failed", "A carrier of type %s could not be written", type(carrier).__name__)
 
 
-def request_from(members: Mapping[str, str], headers: Mapping[str, Sequence[str]]) -> Request:
+def request_from(
+    members: Mapping[str, str], headers: Mapping[str, Sequence[str]], properties: Mapping[str, str] | None = None
+) -> Request:
     """
     Open the request that came with baggage *members* and field *headers*; a header counts more than a member.
 
     Args:
         members: by baggage key; those that no field declares are carried on as they are.
         headers: by header name, each with all its values. Several of one name are nobody's clear word.
+        properties: by baggage key, those of members.
     """
     declared = registry()
     values: dict[str, object] = {}
@@ -61,10 +69,25 @@ def request_from(members: Mapping[str, str], headers: Mapping[str, Sequence[str]
             carried[key] = text
         else:
             _keep(values, field, text)
+    kept = _properties(properties, values, carried) if properties else None
     for header, found in headers.items():
         if len(found) == 1:
             _keep(values, declared.headers[header], found[0].strip(" \t"))
-    return Request(values, carried)
+    return Request(values, carried, kept)
+
+
+def _properties(
+    properties: Mapping[str, str], values: Mapping[str, object], carried: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    by_key = registry().by_key
+    kept: dict[str, tuple[str, str]] = {}
+    for key, rest in properties.items():
+        field = by_key.get(key)
+        value = carried.get(key) if field is None else values.get(field.name)
+        if value is not None:
+            # As it would be sent: `05` came, 5 is the value and leaves as such.
+            kept[key] = (wire_text(value), rest)
+    return kept
 
 
 def _keep(values: dict[str, object], field: Field, text: str) -> None:

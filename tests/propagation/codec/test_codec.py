@@ -5,6 +5,7 @@ The wire form of baggage against https://www.w3.org/TR/baggage/.
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable, Mapping
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,17 @@ from hypothesis import strategies as st
 
 import otelctx
 from otelctx.core.reports import counts
-from otelctx.propagation.codec import MAX_BYTES, MAX_MEMBERS, decode, encode
+from otelctx.propagation import codec
+from otelctx.propagation.codec import MAX_BYTES, MAX_MEMBERS
+
+
+def decode(headers: Iterable[str]) -> dict[str, str]:
+    return codec.decode(headers)[0]
+
+
+def encode(members: Mapping[str, str]) -> str:
+    return codec.encode(members)[0]
+
 
 TOKEN = string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~"
 KEYS = st.text(TOKEN, min_size=1, max_size=20)
@@ -71,12 +82,14 @@ class TestEncode:
     @pytest.mark.parametrize("key", ["a b", "", "é", "a,b", "a=b", "a\r\nx", 'a"'])
     def test_a_key_that_is_no_token_is_left_out(self, key: str) -> None:
         assert encode({key: "x", "fine": "y"}) == "fine=y"
-        assert counts() == {"baggage.left_out": 1}
+        assert counts() == {"baggage.bad_key": 1}
 
     def test_over_64_members_are_left_out(self) -> None:
-        header = encode({f"k{number}": "v" for number in range(65)})
+        header, left_out = codec.encode({f"k{number}": "v" for number in range(65)})
         assert len(header.split(",")) == 64
-        assert counts() == {"baggage.left_out": 1}
+        assert header.endswith(",otelctx-dropped=2")
+        assert left_out == ("k63", "k64")
+        assert counts() == {"baggage.left_out": 2}
 
     def test_exactly_the_limits_fit(self) -> None:
         assert len(encode({f"k{number}": "v" for number in range(64)}).split(",")) == 64
@@ -84,7 +97,7 @@ class TestEncode:
         assert counts() == {}
 
     def test_one_byte_over_leaves_out_the_whole_member(self) -> None:
-        assert encode({"k": "v" * (MAX_BYTES - 1), "small": "1"}) == "small=1"
+        assert encode({"k": "v" * (MAX_BYTES - 1), "small": "1"}) == "small=1,otelctx-dropped=1"
 
     def test_lower_priorities_are_left_out_first(self) -> None:
         otelctx.declare(
@@ -92,7 +105,7 @@ class TestEncode:
             otelctx.Field("high", remote=True, priority=1, max_length=9999),
         )
         members = {"low": "l" * 4000, "unknown": "u" * 4000, "high": "h" * 4000}
-        assert [member[0] for member in encode(members).split(",")] == ["h", "u"]
+        assert [member[0] for member in encode(members).split(",")] == ["h", "u", "o"]
 
 
 class TestDecode:

@@ -1,0 +1,12 @@
+"""
+The wire form of baggage: W3C Baggage, percent-encoding only.
+
+Every rule names its clause of https://www.w3.org/TR/baggage/; `docs/wire.md` lists them. Any input is decoded in
+linear time and bounded memory, and nothing that was encoded is kept, so a stale value is never sent.
+"""
+
+from otelctx.propagation.codec.decoding import decode
+from otelctx.propagation.codec.encoding import DROPPED, encode
+from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS
+
+__all__ = ["DROPPED", "MAX_BYTES", "MAX_MEMBERS", "decode", "encode"]

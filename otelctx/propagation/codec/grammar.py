@@ -1,0 +1,39 @@
+"""
+The grammar and the limits of a ``baggage`` header, each with its clause of https://www.w3.org/TR/baggage/.
+
+No expression here can be made to backtrack over the same text twice: what follows a repetition never begins with what
+the repetition takes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from otelctx.core.fields import TCHARS, is_token
+
+# Section 3.3.2, limits: what every platform is bound to propagate. Of a whole header, and of all headers together.
+MAX_MEMBERS: Final = 64
+MAX_BYTES: Final = 8192
+
+# Section 3.3.1, OWS: optional whitespace around keys, values and properties, which is no part of them.
+OWS: Final = " \t"
+
+# Section 3.3.1.2, key: a token of RFC 9110.
+is_key: Final = is_token
+
+# Section 3.3.1, baggage-octet: visible ASCII but for the quotation mark, comma, semicolon and backslash.
+_OCTET: Final = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]"
+
+# Section 3.3.1.3, value: any number of octets, an equal sign too; it may be empty.
+is_encoded: Final = re.compile(f"{_OCTET}*").fullmatch
+
+# The same without the percent sign, which "MUST be percent-encoded": a text that is its own encoding.
+_PLAIN: Final = _OCTET.replace("%", "").replace(r"\x23-\x2b", r"\x23\x24\x26-\x2b")
+is_plain: Final = re.compile(f"{_PLAIN}*").fullmatch
+
+# Section 3.3.1.4, property: a key, or a key and a value, with whitespace around each.
+is_properties: Final = re.compile(rf"(?:;[ \t]*{TCHARS}[ \t]*(?:=[ \t]*(?:{_OCTET}+[ \t]*)?)?)+").fullmatch
+
+# What percent-encoding leaves as it is, beside letters and digits: all other octets but the percent sign.
+SAFE: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
