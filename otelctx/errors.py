@@ -23,6 +23,10 @@ class ConfigError(OtelctxError, ValueError):
     """A configuration file or variable is wrong; the message names file, key and what was expected."""
 
 
+class DestinationError(OtelctxError, ValueError):
+    """A text that does not say clearly where something goes."""
+
+
 class DetectionError(OtelctxError):
     """Base of what detection raises."""
 
