@@ -22,7 +22,7 @@ from otelctx.propagation.propagator import OtelctxPropagator
 from otelctx.setup import config, edges, imported, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
-from otelctx.signals import log_bridge, log_records
+from otelctx.signals import log_bridge, log_records, tracing
 
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
@@ -50,6 +50,7 @@ def install() -> None:
     _install_propagator()
     log_records.install()
     log_bridge.PATCH.install()
+    tracing.install()
     quiet.install()
     for boundary in _BOUNDARIES:
         boundary.install()
@@ -75,6 +76,7 @@ def uninstall() -> None:
     for boundary in reversed(_BOUNDARIES):
         boundary.uninstall()
     quiet.uninstall()
+    tracing.uninstall()
     log_bridge.PATCH.uninstall()
     log_records.uninstall()
     if _propagators is not None and get_global_textmap() is _propagators[1]:

@@ -16,6 +16,7 @@ from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_layer
 from otelctx.signals.attributes import attributes_of
+from otelctx.signals.recording import RecordingSpan
 from otelctx.signals.write_through import write_through
 
 ORIGIN: Final = "otelctx.{}.origin"
@@ -37,8 +38,11 @@ class FieldSpanProcessor(SpanProcessor):
             request.entry_span = span
             request.listeners = (write_through,)
             attributes.update(_origins(request))
-        given = span.attributes or {}
-        span.set_attributes({key: value for key, value in attributes.items() if key not in given})
+        if isinstance(span, RecordingSpan):
+            span.stamp(attributes)
+        else:
+            given = span.attributes or {}
+            span.set_attributes({key: value for key, value in attributes.items() if key not in given})
 
     def on_end(self, span: ReadableSpan) -> None:
         """Do nothing: a span that ends has frozen."""

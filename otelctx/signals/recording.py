@@ -1,0 +1,208 @@
+"""
+The span that records: the SDK's own kind, with its attributes in a plain dict and nothing made before it is needed.
+
+It keeps every promise of an `opentelemetry.sdk.trace.Span`: limits, cleaned values, events, links, status, the hooks of
+processors. A write of an attribute is one operation of a dict, atomic with and without the GIL; a lock is taken where
+more than that has to hold together.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from time import time_ns
+from types import MappingProxyType
+from typing import Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AnyValue, Attributes
+
+# What an application knows from the SDK about the misuse of spans comes from the SDK's logger.
+_logger: Final = logging.getLogger("opentelemetry.sdk.trace")
+
+_TEXT: Final = frozenset({str})
+_PLAIN: Final = frozenset({str, int, bool, float})
+
+
+class RecordingSpan(Span):
+    """A span that records, made by `otelctx.signals.tracing`."""
+
+    # What most spans keep as it is, once for all of them.
+    _status = Status(StatusCode.UNSET)
+    _start_time: int | None = None
+    _end_time: int | None = None
+    _trace_config = None
+    _dropped = 0
+
+    @classmethod
+    def unmade(cls) -> RecordingSpan:
+        """Return a span for `make` to fill; past the SDK's `__new__`, which forbids making one by hand."""
+        return object.__new__(cls)
+
+    def make(
+        self,
+        tracer: Any,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        *,
+        record_exception: bool,
+        set_status_on_exception: bool,
+        record_end_metrics: Callable[[], None],
+    ) -> None:
+        """Fill a span that has not started yet, for *tracer*, an `opentelemetry.sdk.trace.Tracer`."""
+        self._name = name
+        self._context = context
+        self._parent = parent
+        self._kind = kind
+        self._resource = tracer.resource
+        self._instrumentation_info = tracer.instrumentation_info
+        self._instrumentation_scope = tracer._instrumentation_scope  # noqa: SLF001 - see tracing.py
+        self._sampler = tracer.sampler
+        self._span_processor = tracer.span_processor
+        self._limits = tracer._span_limits  # noqa: SLF001 - see tracing.py
+        self._record_exception = record_exception
+        self._set_status_on_exception = set_status_on_exception
+        self._record_end_metrics = record_end_metrics
+        self._lock = Lock()
+        self._values: dict[str, AnyValue] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what most spans have none of when it is first asked for."""
+        if name == "_events":
+            self._events: Sequence[Event] = self._new_events()  # type: ignore[no-untyped-call]
+            return self._events
+        if name == "_links":
+            self._links = self._new_links(())
+            return self._links
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def get_span_context(self) -> SpanContext:
+        """Return what identifies the span."""
+        return self._context  # type: ignore[return-value]
+
+    def link(self, links: Sequence[Link]) -> None:
+        """Add *links*, those that are valid."""
+        self._links = self._new_links(links)
+
+    # A writer takes the dict first and looks then whether the span has ended. `end` does it the other way round, so
+    # that a write which comes too late goes into a dict that nobody exports.
+
+    def set_attribute(self, key: str, value: AnyValue) -> None:
+        """Set one attribute."""
+        values, limits = self._values, self._limits
+        if self._end_time is not None:
+            _logger.warning("Setting attribute on ended span.")
+        elif (
+            type(value) in _PLAIN
+            and type(key) is str
+            and key
+            and key not in values
+            and limits.max_span_attribute_length is None
+            and (limits.max_span_attributes is None or len(values) < limits.max_span_attributes)
+        ):
+            values[key] = value
+        else:
+            self._clean(BoundedAttributes.__setitem__, key, value)
+
+    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
+        """Set all of *attributes*."""
+        values, limits = self._values, self._limits
+        if self._end_time is not None:
+            _logger.warning("Setting attribute on ended span.")
+        elif (
+            _PLAIN.issuperset(map(type, attributes.values()))
+            and _TEXT.issuperset(map(type, attributes))
+            and "" not in attributes
+            and values.keys().isdisjoint(attributes)
+            and limits.max_span_attribute_length is None
+            and (limits.max_span_attributes is None or len(values) + len(attributes) <= limits.max_span_attributes)
+        ):
+            values.update(attributes)
+        else:
+            self._clean(BoundedAttributes._set_items, attributes)  # noqa: SLF001 - as `Span.set_attributes` does it
+
+    def stamp(self, attributes: Mapping[str, AnyValue]) -> None:
+        """Set those of *attributes* that the span does not have yet."""
+        values = self._values
+        if not values.keys().isdisjoint(attributes):
+            attributes = {key: value for key, value in attributes.items() if key not in values}
+        self.set_attributes(attributes)
+
+    def _clean(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Leave to the SDK what is not a plain new value: it cleans it, keeps the limits and says what was wrong."""
+        with self._lock:
+            if self._end_time is not None:
+                _logger.warning("Setting attribute on ended span.")
+                return
+            bounded = self._attributes
+            write(bounded, *arguments)
+            self._dropped = bounded.dropped
+
+    # Code of others reaches for these two, to read and, when it redacts, to replace.
+
+    @property
+    def _attributes(self) -> BoundedAttributes:
+        limits = self._limits
+        bounded = BoundedAttributes(
+            limits.max_span_attributes, None, immutable=False, max_value_len=limits.max_span_attribute_length
+        )
+        bounded._dict = self._values  # noqa: SLF001 - the SDK's class has no way to wrap a dict
+        bounded.dropped = self._dropped
+        bounded._immutable = self._end_time is not None  # noqa: SLF001 - as `Span.end` does it
+        return bounded
+
+    @_attributes.setter
+    def _attributes(self, attributes: Attributes) -> None:
+        self._values = dict(attributes or {})
+        self._dropped = getattr(attributes, "dropped", 0)
+
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes of now."""
+        values = self._values
+        return MappingProxyType(values.copy() if self._end_time is None else values)
+
+    @property
+    def dropped_attributes(self) -> int:
+        """How many attributes were left out for the limit."""
+        return self._dropped
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The events of now."""
+        return tuple(self._events) if "_events" in self.__dict__ else ()
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The links of now."""
+        return tuple(self._links) if "_links" in self.__dict__ else ()
+
+    def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
+        """Begin, and tell the processors."""
+        if self._start_time is not None:
+            _logger.warning("Calling start() on a started span.")
+            return
+        self._start_time = time_ns() if start_time is None else start_time
+        self._span_processor.on_start(self, parent_context=parent_context)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End, and tell the processors."""
+        with self._lock:
+            if self._end_time is not None:
+                _logger.warning("Calling end() on an ended span.")
+                return
+            self._end_time = time_ns() if end_time is None else end_time
+            self._values = self._values.copy()
+        self._record_end_metrics()  # type: ignore[misc]
+        processor = self._span_processor
+        processor._on_ending(self)  # noqa: SLF001 - as `Span.end` calls it
+        processor.on_end(self)
+
+    def _readable_span(self) -> ReadableSpan:
+        return self
