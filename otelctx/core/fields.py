@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from math import isfinite
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.ids import uuid7
+from otelctx.core.redaction import HASH_LENGTH, Action, Redact, Sink, actions
 from otelctx.core.reports import report
 from otelctx.errors import FieldError
 
@@ -77,6 +78,8 @@ class Field:
         required: code that asks for it relies on there being one; `OTELCTX_DETECT` finds where there is none.
         validate: returns whether a value is acceptable.
         generate: makes the value of a new request that came with none.
+        redact: what logs, spans, metrics and the wire have in place of the value: ``drop`` for nothing, ``mask`` for
+            asterisks, ``hash`` for a keyed hash; for all four, or by sink, as in ``{"logs": "hash"}``.
         priority: when not everything fits on the wire, lower priorities are left out first.
 
     Raises:
@@ -102,6 +105,7 @@ class Field:
     required: bool = False
     validate: Callable[[FieldValue], bool] | None = None
     generate: Callable[[], FieldValue] | None = None
+    redact: Redact | None = field(default=None, hash=False)
     priority: int = 0
 
     def __post_init__(self) -> None:
@@ -116,10 +120,11 @@ class Field:
         if self.max_length < 1 or self.metric_limit < 1:
             raise self._error("max_length and metric_limit must be at least 1")
         if self.default is not None and not isinstance(self.default, self.type):
-            raise self._error(f"default {self.default!r} is not of type {self.type.__name__}")
+            raise self._error(f"default is of type {type(self.default).__name__}, not {self.type.__name__}")
         for what, function in (("validate", self.validate), ("generate", self.generate)):
             if function is not None and not callable(function):
                 raise self._error(f"{what} must be a function, not {function!r}")
+        self._check_redaction()
 
     def _check_wire(self) -> None:
         if not self.remote and (self.header or self.key):
@@ -135,6 +140,22 @@ class Field:
         if self.header in _RESERVED_HEADERS:
             raise self._error(f"header {self.header!r} has a meaning of its own; choose another")
 
+    def _check_redaction(self) -> None:
+        try:
+            given = actions(self.redact)
+        except ValueError as error:
+            raise self._error(str(error)) from error
+        on_wire = given.get("wire")
+        if on_wire is None or on_wire == "drop":
+            return
+        if not self.remote:
+            if not isinstance(self.redact, str):
+                raise self._error("only a remote field is on the wire to be redacted; add remote=True")
+        elif self.type is not str:
+            raise self._error(f"a {on_wire} is text, which no {self.type.__name__} field receives; drop it on the wire")
+        elif on_wire == "hash" and self.max_length < HASH_LENGTH:
+            raise self._error(f"a hash has {HASH_LENGTH} characters; raise max_length, or drop it on the wire")
+
     def _error(self, what: str) -> FieldError:
         return FieldError(f"Field {self.name!r}: {what}")
 
@@ -147,6 +168,10 @@ class Field:
     def attribute_name(self) -> str:
         """The attribute on spans, log records and metric points."""
         return self.attribute or self.name
+
+    def redaction(self, sink: Sink) -> Action | None:
+        """Return what *sink* has of it in place of the value, or None where it has the value."""
+        return actions(self.redact).get(sink)
 
     def generated(self) -> FieldValue | None:
         """Return a new value from `generate`, or None where there is none to have."""

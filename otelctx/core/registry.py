@@ -6,19 +6,26 @@ It is immutable. Declaring replaces it as a whole, so the request path reads it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from threading import Lock
 from typing import Final
 
-from otelctx.core.fields import REQUEST_ID, USER_ID, Field
+from otelctx.core.fields import REQUEST_ID, USER_ID, Field, wire_text
+from otelctx.core.redaction import Action, Sink, View, alteration
 from otelctx.errors import FieldError, UnknownFieldError
 
 BUILT_IN: Final = (REQUEST_ID, USER_ID)
 
 
 class Registry:
-    """All declarations, indexed the ways the request path asks for them."""
+    """
+    All declarations, indexed the ways the request path asks for them.
+
+    Attributes:
+        in_logs, in_spans, in_metrics: what shows there, by field name.
+        on_wire: what travels, by baggage key.
+    """
 
     __slots__ = (
         "attributes",
@@ -27,9 +34,11 @@ class Registry:
         "echoed",
         "generated",
         "headers",
-        "hidden_from_logs",
-        "hidden_from_spans",
+        "in_logs",
+        "in_metrics",
+        "in_spans",
         "on_metrics",
+        "on_wire",
         "strict",
     )
 
@@ -48,9 +57,11 @@ class Registry:
         self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
         self.generated = tuple(field for field in declared if field.generate)
         self.echoed = tuple(field for field in declared if field.echo)
-        self.on_metrics = tuple(field for field in declared if field.metric)
-        self.hidden_from_logs = frozenset(field.name for field in declared if not field.log)
-        self.hidden_from_spans = frozenset(field.name for field in declared if not field.span)
+        self.in_logs = _view("logs", self.by_name, lambda field: field.log)
+        self.in_spans = _view("spans", self.by_name, lambda field: field.span)
+        self.in_metrics = _view("metrics", self.by_name, lambda field: field.metric)
+        self.on_wire = _view("wire", self.by_key, lambda field: field.remote)
+        self.on_metrics = tuple(field for field in declared if field.name not in self.in_metrics.hidden)
 
     def check(self, name: str) -> None:
         """
@@ -77,6 +88,20 @@ def _unique(what: str, pairs: Iterable[tuple[str, Field]]) -> dict[str, Field]:
         if other is not field:
             raise FieldError(f"Fields {other.name!r} and {field.name!r} both claim the {what} {claim!r}")
     return index
+
+
+def _view(sink: Sink, fields: Mapping[str, Field], is_shown: Callable[[Field], bool]) -> View:
+    actions: dict[str, Action | None] = {
+        name: field.redaction(sink) if is_shown(field) else "drop" for name, field in fields.items()
+    }
+    return View(
+        frozenset(name for name, action in actions.items() if action == "drop"),
+        {
+            name: alteration(action, fields[name].name, wire_text)
+            for name, action in actions.items()
+            if action is not None and action != "drop"
+        },
+    )
 
 
 _lock = Lock()

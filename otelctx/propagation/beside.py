@@ -20,6 +20,7 @@ from opentelemetry.propagators.textmap import (
 from otelctx.core.layers import Layer
 from otelctx.core.state import with_layer
 from otelctx.propagation.edge import continued, opened_for
+from otelctx.propagation.outgoing import outgoing_context
 from otelctx.propagation.receiving import received, unreadable, unwritable
 
 
@@ -53,9 +54,9 @@ class RequestOpening(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write what *inner* injects."""
+        """Write what *inner* injects of what may leave."""
         try:
-            self.inner.inject(carrier, context, setter)
+            self.inner.inject(carrier, outgoing_context(context), setter)
         except Exception:  # noqa: BLE001 - a propagator and a carrier's setter are other people's code
             unwritable(carrier)
 

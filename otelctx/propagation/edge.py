@@ -68,8 +68,12 @@ def echoed_headers(context: Context) -> list[tuple[str, str]]:
     layer = layer_in(context)
     if layer is None:
         return []
-    pairs = [(field.header, layer.find(field.name)) for field in registry().echoed]
-    texts = [
-        (header, wire_text(value)) for header, value in pairs if header and value is not None and value is not ABSENT
-    ]
-    return [(header, text) for header, text in texts if VISIBLE.fullmatch(text)]
+    declared = registry()
+    texts = {
+        field.baggage_key: wire_text(value)
+        for field in declared.echoed
+        if (value := layer.find(field.name)) is not None and value is not ABSENT
+    }
+    declared.on_wire.redact(texts)
+    headers = [(declared.by_key[key].header, text) for key, text in texts.items()]
+    return [(header, text) for header, text in headers if header and VISIBLE.fullmatch(text)]

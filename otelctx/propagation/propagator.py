@@ -20,12 +20,12 @@ from opentelemetry.propagators.textmap import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from otelctx.core.fields import wire_text
-from otelctx.core.layers import ABSENT, Layer
+from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer, with_layer
 from otelctx.propagation import codec
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
+from otelctx.propagation.outgoing import outgoing
 from otelctx.propagation.receiving import received, unreadable, unwritable
 
 _BAGGAGE: Final = "baggage"
@@ -82,16 +82,14 @@ class OtelctxPropagator(TextMapPropagator):
     def _inject_fields(self, carrier: CarrierT, layer: Layer | None, setter: Setter[CarrierT]) -> None:
         if layer is None:
             return
-        header, _left_out = codec.encode(layer.wire(), layer.properties())
+        members = outgoing(layer)
+        header, _left_out = codec.encode(members, layer.properties())
         if header:
             setter.set(carrier, _BAGGAGE, header)
         for name, field in registry().headers.items():
-            value = layer.find(field.name)
-            if value is None or value is ABSENT:
-                continue
-            text = wire_text(value)
+            text = members.get(field.baggage_key)
             # What would need an encoding travels in baggage alone.
-            if VISIBLE.fullmatch(text):
+            if text is not None and VISIBLE.fullmatch(text):
                 setter.set(carrier, name, text)
 
     @property

@@ -7,11 +7,12 @@ In a traced program nothing else reads configuration files or ``OTELCTX_`` varia
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from otelctx.core.fields import Field
+from otelctx.core.redaction import use_keys
 from otelctx.core.registry import declare
 from otelctx.errors import ConfigError, FieldError
 from otelctx.setup.config_files import read_files
@@ -30,6 +31,7 @@ class Settings:
         subprocesses: whether programs that a request starts are told of it in their environment.
         detect: what is done about leaks and losses of the context.
         fields: the declared fields; a built-in one only when its declaration changes.
+        redaction_keys: what values are hashed with; the first makes hashes.
         sources: the files and variables that said something, the weakest first.
     """
 
@@ -37,6 +39,7 @@ class Settings:
     subprocesses: bool = True
     detect: Literal["off", "warn", "error"] = "off"
     fields: tuple[Field, ...] = ()
+    redaction_keys: tuple[bytes, ...] = field(default=(), repr=False)
     sources: tuple[str, ...] = ()
 
 
@@ -66,7 +69,7 @@ def load(environ: Mapping[str, str], directory: Path) -> Settings:
     """
     problems: list[str] = []
     sources = [*read_files(environ, directory, problems), *read_variables(environ, problems)]
-    settings = _settings(sources, problems) if sources else Settings()
+    settings = _settings(sources, directory, problems) if sources else Settings()
     if problems:
         raise ConfigError("\n".join(problems))
     return settings
@@ -74,11 +77,12 @@ def load(environ: Mapping[str, str], directory: Path) -> Settings:
 
 def apply(settings: Settings) -> None:
     """
-    Declare the fields of *settings* in this process. What code declares later replaces them, field by field.
+    Put *settings* into force in this process. What code declares later replaces fields, one by one.
 
     Raises:
         ConfigError: a field contradicts one that code has declared before.
     """
+    use_keys(settings.redaction_keys)
     try:
         # A file that does not ask for strict mode does not end the one that code has asked for.
         declare(*settings.fields, strict=settings.strict or None)
@@ -87,10 +91,11 @@ def apply(settings: Settings) -> None:
         raise ConfigError(message) from error
 
 
-def _settings(sources: list[Source], problems: list[str]) -> Settings:
+def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Settings:
     try:
         # Checking needs msgspec, which a program with nothing configured shall not pay for.
         from otelctx.setup.config_fields import build_fields  # noqa: PLC0415
+        from otelctx.setup.config_redaction import build_redaction  # noqa: PLC0415
         from otelctx.setup.config_schema import check_settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "msgspec":
@@ -102,4 +107,9 @@ def _settings(sources: list[Source], problems: list[str]) -> Settings:
     for source in sources:
         switches.update(check_settings(source, problems))
     fields = build_fields(sources, problems)
-    return Settings(**switches, fields=fields, sources=tuple(source.label for source in sources))
+    return Settings(
+        **switches,
+        fields=fields,
+        redaction_keys=build_redaction(sources, fields, directory, problems),
+        sources=tuple(source.label for source in sources),
+    )

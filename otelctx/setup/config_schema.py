@@ -6,17 +6,19 @@ Each key is checked by itself, so that one run shows every mistake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, TypedDict, get_type_hints
 
 from msgspec import Meta, ValidationError, convert
 
+from otelctx.core.redaction import Action, Sink
 from otelctx.setup.config_source import Source, found
 
 Switch = Annotated[bool, Meta(description="true or false")]
 Count = Annotated[int, Meta(ge=1, description="an integer of at least 1")]
 Text = Annotated[str, Meta(description="a string")]
+Table = Annotated[dict[Any, Any], Meta(description="a table")]
 
 
 class OtelctxTable(TypedDict, total=False):
@@ -26,6 +28,7 @@ class OtelctxTable(TypedDict, total=False):
     subprocesses: Switch
     detect: Annotated[Literal["off", "warn", "error"], Meta(description="'off', 'warn' or 'error'")]
     fields: Annotated[dict[Any, Any], Meta(description="a table with a table for each field")]
+    redaction: Table
 
 
 class FieldTable(TypedDict, total=False):
@@ -45,14 +48,37 @@ class FieldTable(TypedDict, total=False):
     max_length: Count
     required: Switch
     pattern: Annotated[str, Meta(min_length=1, description="a regular expression")]
+    redact: Annotated[
+        Action | dict[Sink, Action],
+        Meta(description="'drop', 'mask' or 'hash', or a table of 'logs', 'spans', 'metrics' and 'wire' with these"),
+    ]
     priority: Annotated[int, Meta(description="an integer")]
 
 
 def check_settings(source: Source, problems: list[str]) -> dict[str, object]:
-    """Return the keys of the whole table that are right, `fields` left out; the others are added to *problems*."""
+    """Return the keys of the whole table that are right, tables left out; the others are added to *problems*."""
     checked = _check(source, (), source.table, _SETTINGS, problems)
-    checked.pop("fields", None)
-    return checked
+    return {key: value for key, value in checked.items() if not isinstance(value, dict)}
+
+
+def check_section(
+    sources: Iterable[Source], name: str, keys: type, problems: list[str]
+) -> dict[str, tuple[Any, Source]]:
+    """
+    Return what *sources*, the weakest first, say together in their tables ``[otelctx.NAME]``.
+
+    Args:
+        keys: a `TypedDict` of the keys there are, each annotated with what it must be.
+        problems: gets one line for each mistake; a table that is none is said by `check_settings`.
+    """
+    types = get_type_hints(keys, include_extras=True)
+    values: dict[str, tuple[Any, Source]] = {}
+    for source in sources:
+        table = source.table.get(name)
+        if isinstance(table, dict):
+            checked = _check(source, (name,), table, types, problems)
+            values.update({key: (value, source) for key, value in checked.items()})
+    return values
 
 
 def check_fields(source: Source, problems: list[str]) -> dict[str, dict[str, object]]:

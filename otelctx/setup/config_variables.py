@@ -11,9 +11,16 @@ from typing import Final
 from urllib.parse import unquote
 
 from otelctx.setup.config_source import Source
-from otelctx.setup.environment_variables import OTELCTX_DETECT, OTELCTX_FIELDS, OTELCTX_STRICT, OTELCTX_SUBPROCESSES
+from otelctx.setup.environment_variables import (
+    OTELCTX_DETECT,
+    OTELCTX_FIELDS,
+    OTELCTX_REDACTION_KEY,
+    OTELCTX_STRICT,
+    OTELCTX_SUBPROCESSES,
+)
 
 _KEYS: Final = {OTELCTX_STRICT: "strict", OTELCTX_SUBPROCESSES: "subprocesses", OTELCTX_DETECT: "detect"}
+_SECTION_KEYS: Final = {OTELCTX_REDACTION_KEY: ("redaction", "key")}
 
 
 def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Source]:
@@ -22,6 +29,10 @@ def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[
         text = environ.get(variable, "").strip()
         if text:
             yield Source(variable, "", {key: text}, is_text=True)
+    for variable, (section, key) in _SECTION_KEYS.items():
+        text = environ.get(variable, "").strip()
+        if text:
+            yield Source(variable, "", {section: {key: text}}, is_text=True)
     fields = environ.get(OTELCTX_FIELDS, "").strip()
     if fields:
         yield Source(OTELCTX_FIELDS, "", {"fields": parse_fields(fields, problems)}, is_text=True)

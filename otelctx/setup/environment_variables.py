@@ -42,6 +42,11 @@ OTELCTX_DETECT: Final = "OTELCTX_DETECT"
 What is done about leaks and losses of the context: ``off`` (default), ``warn`` or ``error``.
 """
 
+OTELCTX_REDACTION_KEY: Final = "OTELCTX_REDACTION_KEY"
+"""
+The keys of hashed fields, parted by spaces or commas; the first makes hashes, all are searched for.
+"""
+
 OTELCTX_COLLECTOR: Final = "OTELCTX_COLLECTOR"
 """
 The base address of the collector that the command line asks, ``http://127.0.0.1:4318`` by default.

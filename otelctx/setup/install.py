@@ -19,7 +19,7 @@ from otelctx.boundaries import finalizers, generators, processes, signal_handler
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.setup import config, edges, imported, providers, quiet
+from otelctx.setup import config, edges, fail_closed, imported, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records, tracing
@@ -58,6 +58,9 @@ def install() -> None:
     edges.install()
     try:
         _configure(config.load(os.environ, Path.cwd()))
+    except ConfigError:
+        fail_closed.hide(os.environ, Path.cwd())
+        raise
     finally:
         # Last, because it takes the fields being declared to read it.
         subprocesses.continue_parents_request(os.environ)

@@ -6,13 +6,14 @@ Explicit attributes win: what a span or record already says of itself is never o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.fields import attribute_value
 from otelctx.core.layers import Layer
+from otelctx.core.redaction import View
 from otelctx.core.registry import registry
 
 # Names attributes that are fields, so that a reader of the trace can tell them from the code's own: those that a
@@ -20,21 +21,25 @@ from otelctx.core.registry import registry
 FIELDS: Final = "otelctx.fields"
 
 
-def attributes_of(layer: Layer, hidden: Collection[str]) -> dict[str, AttributeValue]:
-    """Return all that is visible in *layer*, but for the *hidden* field names, by attribute name."""
-    attributes = named(layer.visible(), hidden)
+def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
+    """Return all of *layer* that *view* shows, by attribute name."""
+    attributes = named(layer.visible(), view)
     bound = layer.bound_names()
     if bound:
-        attributes[FIELDS] = sorted(registry().attribute_of(name) for name in bound if name not in hidden)
+        attributes[FIELDS] = sorted(registry().attribute_of(name) for name in bound if name not in view.hidden)
     return attributes
 
 
-def named(values: Mapping[str, object], hidden: Collection[str]) -> dict[str, AttributeValue]:
-    """Return *values*, but for the *hidden* field names, by attribute name."""
-    attribute_of = registry().attribute_of
+def named(values: Mapping[str, object], view: View) -> dict[str, AttributeValue]:
+    """Return what *view* shows of *values*, by attribute name."""
+    attribute_of, hidden = registry().attribute_of, view.hidden
     attributes: dict[str, AttributeValue] = {}
     for name, value in tuple(values.items()):
         shown = attribute_value(value)
         if shown is not None and name not in hidden:
             attributes[attribute_of(name)] = shown
+    for name, alter in view.altered.items():
+        clear = attributes.get(attribute_of(name))
+        if clear is not None:
+            attributes[attribute_of(name)] = alter(clear)
     return attributes

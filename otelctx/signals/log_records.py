@@ -40,7 +40,6 @@ def stamps() -> dict[str, Any]:
     them.
     """
     declared = registry()
-    hidden = declared.hidden_from_logs
     values: dict[str, Any] = dict.fromkeys(declared.by_name)
     layer = current_layer()
     if layer is not None:
@@ -48,8 +47,9 @@ def stamps() -> dict[str, Any]:
             shown = attribute_value(value)
             if shown is not None:
                 values[name] = shown
-    for name in hidden | _OWN.intersection(values):
-        values.pop(name, None)
+    declared.in_logs.redact(values)
+    for name in _OWN.intersection(values):
+        del values[name]
     span = get_current_span().get_span_context()
     values[TRACE_ID] = format_trace_id(span.trace_id) if span.is_valid else None
     values[SPAN_ID] = format_span_id(span.span_id) if span.is_valid else None

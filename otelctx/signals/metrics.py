@@ -25,15 +25,17 @@ _seen: dict[str, set[object]] = {}
 
 def metric_attributes(context: Context | None = None) -> dict[str, Any]:
     """Return the opted-in fields of *context*, the current one unless given, by attribute name."""
-    declared = registry().on_metrics
-    layer = current_layer(context) if declared else None
+    declared = registry()
+    layer = current_layer(context) if declared.on_metrics else None
     if layer is None:
         return {}
     attributes: dict[str, Any] = {}
-    for field in declared:
+    altered = declared.in_metrics.altered
+    for field in declared.on_metrics:
         value = layer.find(field.name)
         if value is not None and value is not ABSENT:
-            attributes[field.attribute_name] = _bounded(field, value)
+            shown = altered[field.name](value) if field.name in altered else value
+            attributes[field.attribute_name] = _bounded(field, shown)
     return attributes
 
 

@@ -42,7 +42,7 @@ class FieldLogRecordProcessor(LogRecordProcessor):
         layer = current_layer(record.context) or current_layer()
         if layer is None:
             return
-        shown = attributes_of(layer, registry().hidden_from_logs)
+        shown = attributes_of(layer, registry().in_logs)
         if is_stamped and not _agree(attributes, shown):
             return
         for key, value in shown.items():

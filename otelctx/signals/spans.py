@@ -32,7 +32,7 @@ class FieldSpanProcessor(SpanProcessor):
         layer = current_layer(parent_context)
         if layer is None:
             return
-        attributes = attributes_of(layer, registry().hidden_from_spans)
+        attributes = attributes_of(layer, registry().in_spans)
         request = layer.request
         if request is not None and _is_entry(span):
             request.entry_span = span

@@ -52,7 +52,7 @@ class TestField:
             (lambda: Field("a", remote=True, header="content-length"), "has a meaning of its own"),
             (lambda: Field("a", max_length=0), "at least 1"),
             (lambda: Field("a", metric_limit=0), "at least 1"),
-            (lambda: Field("a", type=int, default="x"), "default 'x' is not of type int"),
+            (lambda: Field("a", type=int, default="x"), "default is of type str, not int"),
             (lambda: Field("a", validate="x"), "validate must be a function"),  # type: ignore[arg-type]
             (lambda: Field("a", generate=1), "generate must be a function"),  # type: ignore[arg-type]
         ],
