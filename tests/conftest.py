@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
 import otelctx
-from otelctx.core import registry, reports, state, verbs
+from otelctx.core import redaction, registry, reports, state, verbs
 
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
@@ -36,6 +36,7 @@ def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     detach(context)
     state._ambient.reset(ambient)
     registry.replace(declared)
+    redaction.use_keys(())
 
 
 @pytest.fixture

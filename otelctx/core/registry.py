@@ -25,6 +25,7 @@ class Registry:
     Attributes:
         in_logs, in_spans, in_metrics: what shows there, by field name.
         on_wire: what travels, by baggage key.
+        stamped: the names that every log record has, without values.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Registry:
         "in_spans",
         "on_metrics",
         "on_wire",
+        "stamped",
         "strict",
     )
 
@@ -61,6 +63,7 @@ class Registry:
         self.in_spans = _view("spans", self.by_name, lambda field: field.span)
         self.in_metrics = _view("metrics", self.by_name, lambda field: field.metric)
         self.on_wire = _view("wire", self.by_key, lambda field: field.remote)
+        self.stamped: Mapping[str, None] = dict.fromkeys(field.name for field in declared if field.log)
         self.on_metrics = tuple(field for field in declared if field.name not in self.in_metrics.hidden)
 
     def check(self, name: str) -> None:

@@ -40,7 +40,7 @@ def stamps() -> dict[str, Any]:
     them.
     """
     declared = registry()
-    values: dict[str, Any] = dict.fromkeys(declared.by_name)
+    values: dict[str, Any] = {}
     layer = current_layer()
     if layer is not None:
         for name, value in tuple(layer.visible().items()):
@@ -48,6 +48,7 @@ def stamps() -> dict[str, Any]:
             if shown is not None:
                 values[name] = shown
     declared.in_logs.redact(values)
+    values = {**declared.stamped, **values}
     for name in _OWN.intersection(values):
         del values[name]
     span = get_current_span().get_span_context()

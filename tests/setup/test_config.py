@@ -18,7 +18,7 @@ from otelctx.errors import ConfigError
 from otelctx.setup import config
 from otelctx.setup.config_fields import MatchesPattern
 from otelctx.setup.config_files import nearest
-from otelctx.setup.config_schema import FieldTable
+from otelctx.setup.config_schema import FieldTable, OtelctxTable
 
 
 def write(path: Path, text: str) -> Path:
@@ -526,7 +526,10 @@ class TestMistakes:
             ("[fields.tenant]", "fields: unknown key; everything in this file stands under [otelctx]"),
             ("otelctx = true", "otelctx: expected a table, got true"),
             ("[otelctx]\nstrikt = true", "otelctx.strikt: unknown key; did you mean 'strict'?"),
-            ("[otelctx]\nzzz = true", "otelctx.zzz: unknown key; expected one of strict, subprocesses, detect, fields"),
+            (
+                "[otelctx]\nzzz = true",
+                f"otelctx.zzz: unknown key; expected one of {', '.join(OtelctxTable.__annotations__)}",
+            ),
             ("[otelctx]\nfields = []", "otelctx.fields: expected a table with a table for each field, got a list"),
             ("[otelctx.fields]\nstep = true", "otelctx.fields.step: expected a table, got true"),
             ("[otelctx.fields.'a b']", "otelctx.fields.\"a b\": a name must be an identifier, such as 'tenant_id'"),

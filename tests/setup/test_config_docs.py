@@ -11,6 +11,7 @@ import pytest
 from otelctx.core.fields import REQUEST_ID, Field
 from otelctx.errors import ConfigError
 from otelctx.setup import config, environment_variables
+from otelctx.setup.config_redaction import RedactionTable
 from otelctx.setup.config_schema import FieldTable, OtelctxTable
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -71,6 +72,15 @@ def test_the_environment_example_declares_four_fields(project):
     assert settings.fields[-1].accept("ABC") == "ABC"
 
 
+def test_the_redaction_example_hashes_and_drops(project):
+    (project / "key").write_text("k" * 32)
+    (project / "otelctx.toml").write_text(example("toml", 2).replace("/run/secrets/otelctx-redaction", "key"))
+    settings = config.load({}, project)
+
+    assert [field.redact for field in settings.fields] == ["hash", {"logs": "drop", "spans": "mask"}]
+    assert settings.redaction_keys == (b"k" * 32,)
+
+
 def test_the_mistakes_are_shown_as_they_really_look(project):
     toml = "[otelctx.fields.tenant]\nmax_lenght = 5\nmetric_limit = 'abc'\n"
     (project / "otelctx.toml").write_text(toml)
@@ -85,6 +95,7 @@ def test_the_mistakes_are_shown_as_they_really_look(project):
 def test_the_tables_have_every_key():
     assert [*OtelctxTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx]`")]
     assert [*FieldTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.fields.NAME]`")]
+    assert [*RedactionTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.redaction]`")]
 
 
 def test_the_table_of_fields_has_the_real_defaults():
@@ -103,4 +114,4 @@ def test_the_table_of_variables_has_every_variable():
 
 
 def test_every_example_is_one_of_those_above():
-    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "text"]
+    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "text"]
