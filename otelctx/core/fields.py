@@ -11,26 +11,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
+from datetime import datetime
 from math import isfinite
 from typing import Final
-
-from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.ids import uuid7
 from otelctx.core.redaction import HASH_LENGTH, Action, Redact, Sink, actions
 from otelctx.core.reports import report
+from otelctx.core.values import INT64, FieldValue, decoder_of, is_moment, wire_text
 from otelctx.errors import FieldError
-
-FieldValue = str | int | float | bool
-
-_TRUE_FALSE: Final = {"true": True, "1": True, "false": False, "0": False}
-
-_DECODERS: Final[dict[type, Callable[[str], FieldValue]]] = {
-    str: str,
-    int: int,
-    float: float,
-    bool: lambda text: _TRUE_FALSE[text.lower()],
-}
 
 # token, RFC 9110 section 5.6.2; also the grammar of a baggage key (W3C Baggage, 3.3.1.2) and of a header name.
 TCHARS: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -39,9 +28,6 @@ is_token: Final = re.compile(TCHARS).fullmatch
 # Lone surrogates are not text: no encoding of them exists, so what sends or stores them later would raise. Control
 # characters and line separators would forge lines and move cursors where a log is read.
 _NOT_TEXT: Final = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-# OTLP's integers have 64 bits (`AnyValue.int_value`); infinities and NaN have no JSON. Both are outside.
-_INT64: Final = 2**63
 
 # What a request id may look like on the wire: no separators of headers, logs or shells in it.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._~:+/=@-]+")
@@ -63,7 +49,8 @@ class Field:
 
     Attributes:
         name: how code refers to it; an identifier.
-        type: `str`, `int`, `float` or `bool`; a value from the wire is decoded to it.
+        type: `str`, `int`, `float`, `bool`, `uuid.UUID`, `datetime.datetime` or an `enum.Enum` of plain values; a value
+            from the wire, or another one of the same text, becomes one. A datetime must know its offset from UTC.
         remote: it also travels to other services, as a baggage member.
         header: a header of its own beside baggage, such as ``x-request-id``; only for a remote field.
         key: its key in baggage; the name unless given.
@@ -114,17 +101,26 @@ class Field:
             raise FieldError(f"Field {self.name!r}: a name must be an identifier, such as 'tenant_id'")
         if self.name in _ARGUMENTS:
             raise self._error("the name is an argument of otelctx.request(); choose another")
-        if not isinstance(self.type, type) or self.type not in _DECODERS:
-            raise self._error(f"type must be str, int, float or bool, not {self.type!r}")
+        self._check_type()
         self._check_wire()
         if self.max_length < 1 or self.metric_limit < 1:
             raise self._error("max_length and metric_limit must be at least 1")
-        if self.default is not None and not isinstance(self.default, self.type):
-            raise self._error(f"default is of type {type(self.default).__name__}, not {self.type.__name__}")
         for what, function in (("validate", self.validate), ("generate", self.generate)):
             if function is not None and not callable(function):
                 raise self._error(f"{what} must be a function, not {function!r}")
         self._check_redaction()
+
+    def _check_type(self) -> None:
+        try:
+            known = isinstance(self.type, type) and decoder_of(self.type) is not None
+        except ValueError as error:
+            raise self._error(f"type {self.type!r} cannot be sent: {error}") from None
+        if not known:
+            raise self._error(f"type must be str, int, float, bool, UUID, datetime or an Enum, not {self.type!r}")
+        if self.default is not None and not isinstance(self.default, self.type):
+            raise self._error(f"default is of type {type(self.default).__name__}, not {self.type.__name__}")
+        if isinstance(self.default, datetime) and not is_moment(self.default):
+            raise self._error("a default datetime must know its offset from UTC; give it a tzinfo")
 
     def _check_wire(self) -> None:
         if not self.remote and (self.header or self.key):
@@ -198,10 +194,10 @@ class Field:
         return value
 
     def _converted(self, value: object) -> FieldValue | None:
+        decode = decoder_of(self.type)
         try:
-            # Past an own `__str__` of a text's subclass: a member of a str enum is its value, not its name.
-            return _DECODERS[self.type](str.__str__(value) if isinstance(value, str) else str(value))
-        except Exception:  # noqa: BLE001 - `str` of somebody's object is other people's code
+            return None if decode is None else decode(wire_text(value))
+        except Exception:  # noqa: BLE001 - `str` of somebody's object is other people's code; `accept` reports it
             return None
 
     def _fits(self, value: object) -> bool:
@@ -209,7 +205,9 @@ class Field:
             return len(value) <= self.max_length and (value.isprintable() or _NOT_TEXT.search(value) is None)
         if isinstance(value, float):
             return isfinite(value)
-        return not isinstance(value, int) or -_INT64 <= value < _INT64
+        if isinstance(value, datetime):
+            return is_moment(value)
+        return not isinstance(value, int) or -INT64 <= value < INT64
 
     def _valid(self, value: object) -> bool:
         if self.validate is None:
@@ -219,28 +217,6 @@ class Field:
         except Exception:  # noqa: BLE001 - it is other people's code, and this is the request path
             report("field.validate_raised", "The validate function of field %r raised", self.name)
             return False
-
-
-def wire_text(value: object) -> str:
-    """Return the text of *value* in baggage and headers: ``true`` and ``false`` in lower case, else `str`."""
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    return str(value)
-
-
-def attribute_value(value: object) -> AttributeValue | None:
-    """Return *value* as telemetry may show it, or None: an object that is not a plain value stays in the process."""
-    kind = type(value)
-    if kind is str or kind is bool or kind is float:
-        return value  # type: ignore[return-value]
-    # A subclass is shown as what it is a kind of: its own type would not cross to another process, nor be OTLP's.
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int(value) if -_INT64 <= value < _INT64 else None
-    return float(value) if isinstance(value, float) else None
 
 
 REQUEST_ID: Final = Field(

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Final
 
-from otelctx.core.fields import is_token, wire_text
+from otelctx.core.fields import is_token
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request, without
+from otelctx.core.values import wire_text
 
 ABSENT: Final = object()
 

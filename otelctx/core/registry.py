@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from threading import Lock
 from typing import Final
 
-from otelctx.core.fields import REQUEST_ID, USER_ID, Field, wire_text
+from otelctx.core.fields import REQUEST_ID, USER_ID, Field
 from otelctx.core.redaction import Action, Sink, View, alteration
+from otelctx.core.values import wire_text
 from otelctx.errors import FieldError, UnknownFieldError
 
 BUILT_IN: Final = (REQUEST_ID, USER_ID)

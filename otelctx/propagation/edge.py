@@ -14,11 +14,11 @@ from typing import Any, Final
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from otelctx.core.fields import wire_text
 from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_request, layer_in, with_layer
+from otelctx.core.values import wire_text
 
 MARK: Final = "otelctx.opened"
 SPAN_MARK: Final = "otelctx.server_span"

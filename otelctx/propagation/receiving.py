@@ -10,12 +10,13 @@ from opentelemetry.baggage import get_all
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import CarrierT, Getter
 
-from otelctx.core.fields import Field, wire_text
+from otelctx.core.fields import Field
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request
 from otelctx.core.state import with_layer
+from otelctx.core.values import wire_text
 
 
 def received(

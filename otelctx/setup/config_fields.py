@@ -9,17 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import ValidationError, convert
 
-from otelctx.core.fields import Field, FieldValue, wire_text
+from otelctx.core.fields import Field
 from otelctx.core.registry import BUILT_IN, Registry
+from otelctx.core.values import FieldValue, wire_text
 from otelctx.errors import FieldError
 from otelctx.setup.config_schema import check_fields
 from otelctx.setup.config_source import Source, kind
 
-_TYPES: Final[Mapping[object, type[FieldValue]]] = {"str": str, "int": int, "float": float, "bool": bool}
+_TYPES: Final[Mapping[object, type[FieldValue]]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "uuid": UUID,
+    "datetime": datetime,
+}
 _BUILT_IN: Final = {built_in.name: built_in for built_in in BUILT_IN}
 
 

@@ -34,7 +34,10 @@ class OtelctxTable(TypedDict, total=False):
 class FieldTable(TypedDict, total=False):
     """A table ``[otelctx.fields.NAME]``; the keys mean what they mean for `Field`."""
 
-    type: Annotated[Literal["str", "int", "float", "bool"], Meta(description="'str', 'int', 'float' or 'bool'")]
+    type: Annotated[
+        Literal["str", "int", "float", "bool", "uuid", "datetime"],
+        Meta(description="'str', 'int', 'float', 'bool', 'uuid' or 'datetime'"),
+    ]
     remote: Switch
     header: Text
     key: Text

@@ -11,10 +11,10 @@ from typing import Final
 
 from opentelemetry.util.types import AttributeValue
 
-from otelctx.core.fields import attribute_value
 from otelctx.core.layers import Layer
 from otelctx.core.redaction import View
 from otelctx.core.registry import registry
+from otelctx.core.values import attribute_value
 
 # Names attributes that are fields, so that a reader of the trace can tell them from the code's own: those that a
 # binding gave.

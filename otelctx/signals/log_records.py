@@ -16,9 +16,9 @@ from weakref import WeakSet
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from otelctx.boundaries.patches import Patch
-from otelctx.core.fields import attribute_value
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
+from otelctx.core.values import attribute_value
 
 Factory = Callable[..., logging.LogRecord]
 

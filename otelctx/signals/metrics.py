@@ -17,6 +17,7 @@ from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.state import current_layer
+from otelctx.core.values import attribute_value
 
 OTHER: Final = "other"
 
@@ -34,7 +35,7 @@ def metric_attributes(context: Context | None = None) -> dict[str, Any]:
     for field in declared.on_metrics:
         value = layer.find(field.name)
         if value is not None and value is not ABSENT:
-            shown = altered[field.name](value) if field.name in altered else value
+            shown = altered[field.name](value) if field.name in altered else attribute_value(value)
             attributes[field.attribute_name] = _bounded(field, shown)
     return attributes
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import otelctx
 from otelctx import Field, FieldError, UnknownFieldError, declare, get, request
-from otelctx.core.fields import attribute_value
 from otelctx.core.ids import uuid7
 from otelctx.core.registry import registry
 from otelctx.core.reports import counts, report
+from otelctx.core.values import attribute_value
 
 
 class Colour(str, enum.Enum):
@@ -36,8 +36,8 @@ class TestField:
             (lambda: Field("tenant-id"), "'tenant-id': a name must be an identifier"),
             (lambda: Field(""), "a name must be an identifier"),
             (lambda: Field(5), "Field 5: a name must be an identifier"),  # type: ignore[arg-type]
-            (lambda: Field("a", type=list), "type must be str, int, float or bool"),  # type: ignore[arg-type]
-            (lambda: Field("a", type=["x"]), "type must be str, int, float or bool"),  # type: ignore[arg-type]
+            (lambda: Field("a", type=list), "type must be str, int, float, bool, UUID, datetime or an Enum"),  # type: ignore[arg-type]
+            (lambda: Field("a", type=["x"]), "type must be str, int, float, bool, UUID, datetime or an Enum"),  # type: ignore[arg-type]
             (lambda: Field("a", header="x-a"), "add remote=True"),
             (lambda: Field("a", key="x"), "add remote=True"),
             (lambda: Field("a", echo=True), "echo needs a header"),

@@ -14,6 +14,7 @@ import pytest
 
 from otelctx.core import registry as registries
 from otelctx.core.fields import DECLARABLE, REQUEST_ID, Field
+from otelctx.core.values import wire_text
 from otelctx.errors import ConfigError
 from otelctx.setup import config
 from otelctx.setup.config_fields import MatchesPattern
@@ -148,6 +149,18 @@ class TestLoad:
         field = one(load(tmp_path))
 
         assert expected is (field.accept(text) is not None)
+
+    @pytest.mark.parametrize(
+        ("kind", "text"),
+        [("uuid", "01a20714-08ae-7fdc-9e65-79b8336deee5"), ("datetime", "2026-11-23T12:00:00Z"), ("float", "0.5")],
+    )
+    def test_a_type_has_values_and_a_default_of_it(self, tmp_path, kind, text):
+        write(tmp_path / "otelctx.toml", f"[otelctx.fields.tenant]\ntype = '{kind}'\n")
+        field = one(load(tmp_path))
+        assert wire_text(field.accept(text)) == text
+        write(tmp_path / "otelctx.toml", f"[otelctx.fields.tenant]\ntype = '{kind}'\ndefault = {text!r}\n")
+        if kind != "float":
+            assert one(load(tmp_path)).default == field.accept(text)
 
     def test_a_pattern_sees_no_text_longer_than_max_length(self, tmp_path):
         write(tmp_path / "otelctx.toml", "[otelctx.fields.tenant]\npattern = '(a+)+b'\nmax_length = 8\n")
@@ -494,7 +507,15 @@ class TestMistakes:
             ("max_length = true", "fields.tenant.max_length: expected an integer of at least 1, got true"),
             ("remote = 'yes'", "fields.tenant.remote: expected true or false, got 'yes'"),
             ("remote = 1", "fields.tenant.remote: expected true or false, got 1"),
-            ("type = 'string'", "fields.tenant.type: expected 'str', 'int', 'float' or 'bool', got 'string'"),
+            (
+                "type = 'enum'",
+                "fields.tenant.type: expected 'str', 'int', 'float', 'bool', 'uuid' or 'datetime', got 'enum'",
+            ),
+            ("type = 'uuid'\ndefault = 'x'", "fields.tenant.default: expected a value of type UUID, got a string"),
+            (
+                "type = 'datetime'\ndefault = '2026-01-01T00:00:00'",
+                "fields.tenant: a default datetime must know its offset from UTC; give it a tzinfo",
+            ),
             ("attribute = ['a']", "fields.tenant.attribute: expected a string, got a list"),
             ("default = 2020-01-01", "fields.tenant.default: expected a string, a number, true or false, got a date"),
             ("default = 5", "fields.tenant.default: expected a value of type str, got an integer"),
