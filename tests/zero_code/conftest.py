@@ -57,8 +57,9 @@ def free_port() -> int:
 class Collector:
     """The local collector in its own process, asked over its query interface."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, store: Path) -> None:
         self.url = url
+        self.store = store
 
     def _ask(self, what: str, **parameters: str) -> list[dict[str, Any]]:
         with urlopen(f"{self.url}/api/{what}?{urlencode({'limit': '1000', **parameters})}", timeout=20) as answer:
@@ -201,13 +202,13 @@ Make = Callable[..., Service]
 @pytest.fixture(scope="session")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     folder = tmp_path_factory.mktemp("collector")
-    ready = folder / "ready.json"
+    ready, store = folder / "ready.json", folder / "store.sqlite3"
     command = [sys.executable, "-m", "otelctx.collector", "--http-port", "0", "--grpc-port", "0"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
-            [*command, "--store", str(folder / "store.sqlite3"), "--ready-file", str(ready)],
+            [*command, "--store", str(store), "--ready-file", str(ready)],
             stdout=log,
             stderr=log,
             env=kept,
@@ -216,7 +217,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         try:
             eventually(lambda: ready.exists() or process.poll() is not None, what="the collector's start")
             assert process.poll() is None, (folder / "log").read_text()
-            yield Collector(f"http://127.0.0.1:{json.loads(ready.read_text())['http_port']}")
+            yield Collector(f"http://127.0.0.1:{json.loads(ready.read_text())['http_port']}", store)
         finally:
             process.terminate()
 
