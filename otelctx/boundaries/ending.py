@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from multiprocessing import util
 from threading import Thread
+from types import ModuleType
 from typing import Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import get_logger_provider
+
+from otelctx.boundaries.patches import Patch
 
 # All signals together. The SDK's own time limit is for each, and not kept (opentelemetry-python#4568).
 SECONDS: Final = 1.0
@@ -77,3 +82,22 @@ def uninstall() -> None:
     """Leave the ends of workers alone."""
     global _workers  # noqa: PLW0603 - once per process
     _workers = None
+
+
+def _flush_of_handler(original: Callable[[object], None]) -> Callable[[object], None]:
+    @wraps(original)
+    def flush(self: object) -> None:
+        try:
+            original(self)
+        except RuntimeError:
+            # Python 3.12 starts no thread any more when `logging` ends. The provider has sent all by then: what was
+            # registered with `atexit` later runs earlier.
+            return
+
+    return flush
+
+
+def handlers_flush(module: ModuleType) -> tuple[Patch, ...]:
+    """Return what lets OpenTelemetry's logging handler end a program of Python 3.12 without a traceback."""
+    handler = getattr(module, "LoggingHandler", None)
+    return () if handler is None else (Patch(handler, "flush", _flush_of_handler),)

@@ -1,16 +1,34 @@
 """
 Patches: functions of other classes replaced, once, and put back as they were.
 
-Installing twice is installing once; uninstalling restores the very same object, also beneath a wrapper of wrapt's that
-an instrumentor of OpenTelemetry has put on top meanwhile. Under any other wrapper the replacement stays.
+Installing twice is installing once; uninstalling restores the very same object. A replacement always goes beneath the
+proxies of wrapt that OpenTelemetry's instrumentors put on top. These take away whatever is outermost when they are
+uninstrumented; so in every order each takes away its own. Under a wrapper of any other kind the replacement stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Protocol
 
-_NOT_ITS_OWN: Final = object()
+
+class Reversible(Protocol):
+    """What is installed and uninstalled; either of them twice is once."""
+
+    def install(self) -> None: ...  # noqa: D102 - the interface
+
+    def uninstall(self) -> None: ...  # noqa: D102 - the interface
+
+
+def proxies_of(owner: Any, name: str) -> list[Any]:
+    """Return the proxies that others have put on an attribute that *owner* has by itself, the outermost first."""
+    found: list[Any] = []
+    there = vars(owner).get(name)
+    # A proxy has `__wrapped__` by its type and calls what it says; on a function it is a mere mention.
+    while hasattr(type(there), "__wrapped__"):
+        found.append(there)
+        there = there.__wrapped__
+    return found
 
 
 class Patch:
@@ -22,44 +40,42 @@ class Patch:
         self._name = name
         self._make = make
         self._original: Any = None
-        self._own: Any = None
         self._replacement: Any = None
+        self._inherited = False
 
     def install(self) -> None:
         """Replace the attribute, if it is there and not replaced already."""
-        if self._replacement is None and hasattr(self._owner, self._name):
-            self._original = getattr(self._owner, self._name)
-            self._own = vars(self._owner).get(self._name, _NOT_ITS_OWN)
-            self._replacement = self._make(self._original)
-            setattr(self._owner, self._name, self._replacement)
+        if self._replacement is not None or not hasattr(self._owner, self._name):
+            return
+        self._inherited = self._name not in vars(self._owner)
+        proxies = proxies_of(self._owner, self._name)
+        self._original = proxies[-1].__wrapped__ if proxies else getattr(self._owner, self._name)
+        self._replacement = self._make(self._original)
+        self._put(self._replacement, proxies)
 
     def uninstall(self) -> None:
-        """Put the original back; what another has put on top stays there, on the original."""
-        if self._replacement is None:
+        """Put the original back, if the replacement can be reached."""
+        proxies = proxies_of(self._owner, self._name)
+        found = proxies[-1].__wrapped__ if proxies else vars(self._owner).get(self._name)
+        if self._replacement is None or found is not self._replacement:
             return
-        if getattr(self._owner, self._name) is not self._replacement:
-            if not self._uninstalled_below(vars(self._owner).get(self._name)):
-                return
-        elif self._own is _NOT_ITS_OWN:
+        if self._inherited and not proxies:
             delattr(self._owner, self._name)
         else:
-            setattr(self._owner, self._name, self._own)
-        self._original = self._own = self._replacement = None
+            self._put(self._original, proxies)
+        self._original = self._replacement = None
 
-    def _uninstalled_below(self, wrapper: Any) -> bool:
-        while wrapper is not None and getattr(wrapper, "__wrapped__", None) is not self._replacement:
-            wrapper = getattr(wrapper, "__wrapped__", None)
-        # A proxy has `__wrapped__` by its type and calls what it says; on a function it is a mere mention.
-        if wrapper is None or not hasattr(type(wrapper), "__wrapped__"):
-            return False
-        wrapper.__wrapped__ = self._original
-        return True
+    def _put(self, function: Any, proxies: list[Any]) -> None:
+        if proxies:
+            proxies[-1].__wrapped__ = function
+        else:
+            setattr(self._owner, self._name, function)
 
 
 class Patches:
-    """Several patches that are installed and uninstalled together, the last one first."""
+    """Several patches, or other reversible things, that are installed together and uninstalled last one first."""
 
-    def __init__(self, *patches: Patch) -> None:
+    def __init__(self, *patches: Reversible) -> None:
         """Prepare; nothing is replaced yet."""
         self._patches = patches
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from otelctx.boundaries import ending, forks, pools
 from otelctx.boundaries.jobs import Job, is_anything_here
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 
 R = TypeVar("R")
 
@@ -86,26 +86,13 @@ def _start_manager(original: Callable[..., None]) -> Callable[..., None]:
     return start
 
 
-_PATCHES = (
+_PATCHES = Patches(
     Patch(ProcessPoolExecutor, "submit", _submit),
     Patch(BaseProcess, "start", _start),
     Patch(BaseManager, "start", _start_manager),
+    pools,
+    forks,
+    ending,
 )
 
-
-def install() -> None:
-    """Let processes carry the request, and workers of `multiprocessing` send what they hold before they end."""
-    for patch in _PATCHES:
-        patch.install()
-    pools.install()
-    forks.install()
-    ending.install()
-
-
-def uninstall() -> None:
-    """Restore what Python does by itself."""
-    ending.uninstall()
-    forks.uninstall()
-    pools.uninstall()
-    for patch in _PATCHES:
-        patch.uninstall()
+install, uninstall = _PATCHES.install, _PATCHES.uninstall

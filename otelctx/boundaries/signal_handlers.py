@@ -16,7 +16,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 
 
 class _InNoRequest:
@@ -62,7 +62,7 @@ def _add_signal_handler(original: Callable[..., None]) -> Callable[..., None]:
     return add_signal_handler
 
 
-_PATCHES = (
+_PATCHES = Patches(
     Patch(signal, "signal", _signal),
     Patch(signal, "getsignal", _getsignal),
     Patch(asyncio.SelectorEventLoop, "add_signal_handler", _add_signal_handler),
@@ -74,16 +74,12 @@ def uvloop_handlers(module: ModuleType) -> tuple[Patch, ...]:
     return (Patch(module.Loop, "add_signal_handler", _add_signal_handler),)
 
 
-def install() -> None:
-    """Let handlers that are registered from now on run in no request."""
-    for patch in _PATCHES:
-        patch.install()
+install = _PATCHES.install
 
 
 def uninstall() -> None:
     """Restore what Python does by itself, for the handlers that are registered already as well."""
-    for patch in _PATCHES:
-        patch.uninstall()
+    _PATCHES.uninstall()
     for signalnum in signal.valid_signals():
         handler = signal.getsignal(signalnum)
         if isinstance(handler, _InNoRequest):

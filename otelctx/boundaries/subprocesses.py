@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from opentelemetry.context import Context, attach, get_current
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.block import restore
 from otelctx.core.reports import report
 from otelctx.core.state import current_request
@@ -89,7 +89,7 @@ def _create(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 
 
 # The standard event loops use `Popen`; those of others, such as uvloop, are reached by the functions of asyncio.
-_PATCHES = (
+_PATCHES = Patches(
     Patch(subprocess.Popen, "__init__", _popen),
     Patch(os, "posix_spawn", _posix_spawn),
     Patch(os, "posix_spawnp", _posix_spawn),
@@ -100,17 +100,7 @@ _PATCHES = (
     ),
 )
 
-
-def install() -> None:
-    """Let subprocesses carry the request in their environment."""
-    for patch in _PATCHES:
-        patch.install()
-
-
-def uninstall() -> None:
-    """Restore what Python does by itself."""
-    for patch in _PATCHES:
-        patch.uninstall()
+install, uninstall = _PATCHES.install, _PATCHES.uninstall
 
 
 _WORKERS: Final = tuple(

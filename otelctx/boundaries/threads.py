@@ -18,7 +18,7 @@ from functools import partial, wraps
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches, proxies_of
 
 R = TypeVar("R")
 
@@ -82,15 +82,42 @@ def _in_no_context(original: Callable[..., R]) -> Callable[..., R]:
 # From Python 3.14 on it can be told to do this by itself, and free-threaded builds are.
 _NATIVE: Final = bool(getattr(sys.flags, "thread_inherit_context", False))
 
-_PATCHES = (
-    *(() if _NATIVE else (Patch(threading.Thread, "start", _start),)),
+
+class ThreadStart(Patch):
+    """
+    `Thread.start`, replaced for `Timer` as well.
+
+    OpenTelemetry's instrumentor makes `Timer.start` a method of its own, and leaves it one: a proxy of what was here.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        """Prepare; nothing is replaced yet."""
+        super().__init__(threading.Thread, "start", make)
+
+    def install(self) -> None:
+        """Replace it, for both."""
+        self._drop_leftover()
+        super().install()
+
+    def uninstall(self) -> None:
+        """Put the original back, for both."""
+        self._drop_leftover()
+        super().uninstall()
+
+    @staticmethod
+    def _drop_leftover() -> None:
+        proxies = proxies_of(threading.Timer, "start")
+        if proxies and proxies[-1].__wrapped__ is vars(threading.Thread)["start"]:
+            del threading.Timer.start
+
+
+_PATCHES = Patches(
+    *(() if _NATIVE else (ThreadStart(_start),)),
     Patch(ThreadPoolExecutor, "submit", _submit),
     Patch(Future, "add_done_callback", _add_done_callback),
 )
 
-
-# OTel's instrumentor makes `Timer.start` a method of its own, and leaves it one when it is uninstalled.
-_TIMER = Patch(threading.Timer, "start", _start)
+install, uninstall = _PATCHES.install, _PATCHES.uninstall
 
 
 def anyio_workers(module: ModuleType) -> tuple[Patch, ...]:
@@ -103,18 +130,3 @@ def trio_workers(module: ModuleType) -> tuple[Patch, ...]:
     """Return what lets the workers of trio's thread cache live in no context; each job has its own."""
     worker = getattr(module, "WorkerThread", None)
     return () if worker is None else (Patch(worker, "__init__", _in_no_context),)
-
-
-def install() -> None:
-    """Let threads and thread pools carry the context."""
-    for patch in _PATCHES:
-        patch.install()
-    if "start" in vars(threading.Timer) and not _NATIVE:
-        _TIMER.install()
-
-
-def uninstall() -> None:
-    """Restore what Python does by itself."""
-    _TIMER.uninstall()
-    for patch in _PATCHES:
-        patch.uninstall()

@@ -9,7 +9,7 @@ from concurrent.futures import thread
 from functools import wraps
 from typing import Any
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.fields import Field
 from otelctx.core.request import Request
 from otelctx.core.watching import watch
@@ -50,18 +50,16 @@ def _run(original: Callable[..., None]) -> Callable[..., None]:
 
 # Not public: where it is gone, workers are not looked at. It is the only place around a job and yet in the worker.
 _WORK_ITEM = getattr(thread, "_WorkItem", None)
-_PATCHES = () if _WORK_ITEM is None else (Patch(_WORK_ITEM, "run", _run),)
+_PATCHES = Patches(*(() if _WORK_ITEM is None else (Patch(_WORK_ITEM, "run", _run),)))
 
 
 def install() -> None:
     """Look from now on."""
-    for patch in _PATCHES:
-        patch.install()
+    _PATCHES.install()
     watch(_Watcher())
 
 
 def uninstall() -> None:
     """Look no more."""
     watch(None)
-    for patch in _PATCHES:
-        patch.uninstall()
+    _PATCHES.uninstall()

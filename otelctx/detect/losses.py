@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer
 
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.request import AmbientRequest
 from otelctx.core.state import current_request
 from otelctx.detect import findings, works
@@ -64,21 +64,11 @@ def _inject(original: Callable[..., None]) -> Callable[..., None]:
     return inject
 
 
-_PATCHES = (
+_PATCHES = Patches(
     Patch(logging.Logger, "handle", _handle),
     Patch(Tracer, "start_span", _start_span),
     Patch(OtelctxPropagator, "inject", _inject),
     Patch(RequestOpening, "inject", _inject),
 )
 
-
-def install() -> None:
-    """Look from now on."""
-    for patch in _PATCHES:
-        patch.install()
-
-
-def uninstall() -> None:
-    """Restore what is looked at."""
-    for patch in reversed(_PATCHES):
-        patch.uninstall()
+install, uninstall = _PATCHES.install, _PATCHES.uninstall

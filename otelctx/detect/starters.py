@@ -17,9 +17,9 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, Final
 
-from wrapt import register_post_import_hook
-
-from otelctx.boundaries.patches import Patch
+from otelctx.boundaries.imported import OnImport
+from otelctx.boundaries.patches import Patch, Patches
+from otelctx.boundaries.threads import ThreadStart
 from otelctx.detect import works
 from otelctx.detect.places import Place, is_called_by_application, is_of_application, place_here, place_of
 
@@ -143,8 +143,16 @@ def _is_not_done(future: Any) -> bool:
     return not future.done()
 
 
-_PATCHES: Final = [
-    Patch(threading.Thread, "start", _thread_start),
+def _uvloop(module: ModuleType) -> tuple[Patch, ...]:
+    return (
+        Patch(module.Loop, "create_task", _create_task),
+        Patch(module.Loop, "call_at", _call_at),
+        Patch(module.Loop, "call_later", _call_at),
+    )
+
+
+_PATCHES: Final = Patches(
+    ThreadStart(_thread_start),
     Patch(_thread, "start_new_thread", _new_thread),
     Patch(BaseEventLoop, "create_task", _create_task),
     Patch(BaseEventLoop, "call_at", _call_at),
@@ -153,44 +161,13 @@ _PATCHES: Final = [
     Patch(Pool, "apply_async", _apply_async),
     Patch(ThreadPool, "apply_async", _apply_async),
     Patch(BaseProcess, "start", _process_start),
-]
+    OnImport({"uvloop": _uvloop}),
+)
 
-# OTel's instrumentor makes `Timer.start` a method of its own, and leaves it one when it is uninstalled.
-_TIMER: Final = Patch(threading.Timer, "start", _thread_start)
-
-_hooked = False
-_on = False
-
-
-def install() -> None:
-    """Know from now on what requests start."""
-    global _hooked, _on  # noqa: PLW0603 - once per process
-    _on = True
-    for patch in _PATCHES:
-        patch.install()
-    if "start" in vars(threading.Timer):
-        _TIMER.install()
-    if not _hooked:
-        _hooked = True
-        register_post_import_hook(_uvloop, "uvloop")
+install = _PATCHES.install
 
 
 def uninstall() -> None:
     """Restore what starts work, and forget what was started."""
-    global _on  # noqa: PLW0603 - once per process
-    _on = False
-    _TIMER.uninstall()
-    for patch in reversed(_PATCHES):
-        patch.uninstall()
+    _PATCHES.uninstall()
     works.forget()
-
-
-def _uvloop(module: ModuleType) -> None:
-    patches = [
-        Patch(module.Loop, "create_task", _create_task),
-        Patch(module.Loop, "call_at", _call_at),
-        Patch(module.Loop, "call_later", _call_at),
-    ]
-    _PATCHES.extend(patches)
-    for patch in patches if _on else ():
-        patch.install()

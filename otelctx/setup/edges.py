@@ -7,12 +7,12 @@ What an application does not use is never imported, so installing costs next to 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
-from wrapt import register_post_import_hook
-
 from otelctx.boundaries import ending
+from otelctx.boundaries.imported import OnImport
 from otelctx.boundaries.patches import Patch
 from otelctx.integrations import django, flask, granian, gunicorn, hypercorn, uvicorn, werkzeug
 
@@ -48,33 +48,11 @@ _EDGES: Final[dict[str, tuple[Callable[[ModuleType, Any], Patch], Any]]] = {
     "django.core.handlers.wsgi": (django.patch, _wsgi_edge),
 }
 
-_hooked = False
-_on = False
-_patches: dict[str, Patch] = {}
+
+def _patches(make: Callable[[ModuleType, Any], Patch], edge: Any, module: ModuleType) -> tuple[Patch]:
+    return (make(module, edge),)
 
 
-def install() -> None:
-    """Put the edges in place, now where a module is imported already, else when it is."""
-    global _hooked, _on  # noqa: PLW0603 - once per process
-    _on = True
-    for patch in _patches.values():
-        patch.install()
-    if not _hooked:
-        _hooked = True
-        for name in _EDGES:
-            register_post_import_hook(_imported, name)
+_ON_IMPORT: Final = OnImport({name: partial(_patches, make, edge) for name, (make, edge) in _EDGES.items()})
 
-
-def uninstall() -> None:
-    """Take the edges away again; applications that were loaded meanwhile keep theirs."""
-    global _on  # noqa: PLW0603 - once per process
-    _on = False
-    for patch in _patches.values():
-        patch.uninstall()
-
-
-def _imported(module: ModuleType) -> None:
-    make, edge = _EDGES[module.__name__]
-    _patches[module.__name__] = patch = make(module, edge)
-    if _on:
-        patch.install()
+install, uninstall = _ON_IMPORT.install, _ON_IMPORT.uninstall

@@ -15,11 +15,11 @@ from typing import Final
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 
-from otelctx.boundaries import finalizers, generators, processes, signal_handlers, subprocesses, thread_pools, threads
+from otelctx.boundaries import subprocesses
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.setup import config, edges, fail_closed, imported, providers, quiet
+from otelctx.setup import boundaries, config, edges, fail_closed, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records, tracing
@@ -27,8 +27,6 @@ from otelctx.signals import log_bridge, log_records, tracing
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 _logger = logging.getLogger("otelctx")
-
-_BOUNDARIES: Final = (generators, threads, thread_pools, signal_handlers, finalizers, processes, imported)
 
 _installed = False
 
@@ -52,9 +50,8 @@ def install() -> None:
     log_bridge.PATCH.install()
     tracing.install()
     quiet.install()
-    for boundary in _BOUNDARIES:
+    for boundary in boundaries.enabled(os.environ):
         boundary.install()
-    subprocesses.install()
     edges.install()
     try:
         _configure(config.load(os.environ, Path.cwd()))
@@ -75,9 +72,7 @@ def uninstall() -> None:
     _stop_detecting()
     subprocesses.leave_parents_request()
     edges.uninstall()
-    subprocesses.uninstall()
-    for boundary in reversed(_BOUNDARIES):
-        boundary.uninstall()
+    boundaries.uninstall()
     quiet.uninstall()
     tracing.uninstall()
     log_bridge.PATCH.uninstall()

@@ -1,0 +1,50 @@
+"""
+Patches of modules that an application may import or not: made when one is imported, and only then.
+
+What an application does not use is never imported, so installing them costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import ModuleType
+
+from wrapt import register_post_import_hook
+
+from otelctx.boundaries.patches import Patches, Reversible
+
+
+class OnImport:
+    """
+    Patches by the name of the module that they are of.
+
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[ModuleType], Iterable[Reversible]]]) -> None:
+        """Prepare; nothing is imported or replaced yet."""
+        self._makers = makers
+        self._made: dict[str, Patches] = {}
+        self._hooked = False
+        self._on = False
+
+    def install(self) -> None:
+        """Patch what is imported already, and the rest when it is."""
+        self._on = True
+        for patches in self._made.values():
+            patches.install()
+        if not self._hooked:
+            self._hooked = True
+            for name in self._makers:
+                register_post_import_hook(partial(self._imported, name), name)
+
+    def uninstall(self) -> None:
+        """Restore what those modules do by themselves."""
+        self._on = False
+        for patches in self._made.values():
+            patches.uninstall()
+
+    def _imported(self, name: str, module: ModuleType) -> None:
+        self._made[name] = patches = Patches(*self._makers[name](module))
+        if self._on:
+            patches.install()

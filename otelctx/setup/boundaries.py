@@ -1,0 +1,69 @@
+"""
+The boundaries of a process by name, each with all of its patches, those of third-party modules too.
+
+Each is an instrumentor of OpenTelemetry's, and ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` switches it off as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from otelctx.boundaries import (
+    ending,
+    finalizers,
+    generators,
+    greenlets,
+    processes,
+    signal_handlers,
+    subprocesses,
+    thread_pools,
+    threads,
+    web,
+)
+from otelctx.boundaries.imported import OnImport
+from otelctx.boundaries.patches import Patches
+
+BOUNDARIES: Final[Mapping[str, Patches]] = {
+    "generators": Patches(
+        generators,
+        OnImport(
+            {
+                "starlette.responses": web.streaming,
+                "fastapi.routing": web.streaming,
+                "fastapi.dependencies.utils": web.dependencies,
+            }
+        ),
+    ),
+    "threads": Patches(
+        threads,
+        thread_pools,
+        OnImport(
+            {
+                "anyio._backends._asyncio": threads.anyio_workers,
+                "trio._core._thread_cache": threads.trio_workers,
+            }
+        ),
+    ),
+    "greenlets": Patches(OnImport({"gevent": greenlets.spawning, "gevent.threadpool": greenlets.thread_pool})),
+    "signal-handlers": Patches(signal_handlers, OnImport({"uvloop": signal_handlers.uvloop_handlers})),
+    "finalizers": Patches(finalizers),
+    "processes": Patches(processes, OnImport({"opentelemetry.instrumentation.logging.handler": ending.handlers_flush})),
+    "subprocesses": Patches(subprocesses),
+}
+"""In the order of their installation."""
+
+_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+_ALL: Final = "*"
+
+
+def enabled(environ: Mapping[str, str]) -> list[Patches]:
+    """Return the boundaries that *environ* does not switch off."""
+    disabled = {name.strip() for name in environ.get(_DISABLED, "").split(",")}
+    return [patches for name, patches in BOUNDARIES.items() if not {_ALL, f"otelctx-{name}"} & disabled]
+
+
+def uninstall() -> None:
+    """Restore what all of them do without otelctx."""
+    for patches in reversed([*BOUNDARIES.values()]):
+        patches.uninstall()
