@@ -32,7 +32,7 @@ _NOT_TEXT: Final = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What a request id may look like on the wire: no separators of headers, logs or shells in it.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._~:+/=@-]+")
 
-_ARGUMENTS: Final = frozenset({"carrier", "nested"})
+_ARGUMENTS: Final = frozenset({"carrier", "nested", "peer"})
 
 _RESERVED_HEADERS: Final = frozenset(
     {

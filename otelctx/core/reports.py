@@ -32,12 +32,18 @@ def report(kind: str, message: str, *args: object, times: int = 1) -> None:
     _logger.warning(f"{message} (%s: %d so far)", *args, kind, count)  # noqa: G004 - the format is ours, the args are lazy
 
 
+def count(kind: str) -> None:
+    """Count one more *kind*, which is as it is meant to be and nothing to warn of."""
+    with _lock:
+        _counts[kind] = _counts.get(kind, 0) + 1
+
+
 def lock() -> RLock:
     """Return the lock of this module; no fork may happen while another thread holds it."""
     return _lock
 
 
 def counts() -> dict[str, int]:
-    """Return how often each kind was reported since the process started."""
+    """Return how often each kind was reported or counted since the process started."""
     with _lock:
         return dict(_counts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from opentelemetry.trace import INVALID_SPAN, Span
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
 
 from otelctx.core.registry import registry
 
@@ -33,6 +33,8 @@ class Request:
         properties: by baggage key, of a received member its text and its properties. They are sent again while the
             member still has that text.
         origins: by field name, ``generated`` or ``received``, for values that were there at the start.
+        link: the span that it came with and does not continue, for its first span to be linked to.
+        former: by field name, what it came with and does not continue, of the values that each request has.
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
         served: it was opened at the edge of a server, for a message that came in.
         writes: how often its values were changed.
@@ -44,6 +46,8 @@ class Request:
         "__weakref__",
         "carried",
         "entry_span",
+        "former",
+        "link",
         "listeners",
         "origins",
         "properties",
@@ -63,6 +67,8 @@ class Request:
         self.carried: dict[str, str] = {} if carried is None else carried
         self.properties = _NO_PROPERTIES if properties is None else properties
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
+        self.link: SpanContext | None = None
+        self.former: Mapping[str, object] | None = None
         self.entry_span: Span = INVALID_SPAN
         self.served = False
         self.writes = 0

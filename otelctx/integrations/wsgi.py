@@ -23,6 +23,7 @@ from otelctx.core.state import current_request
 from otelctx.core.watching import request_ended
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, echoed_headers, open_for
+from otelctx.propagation.peers import environ_peer
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -35,7 +36,13 @@ _INSIDE: Final = "otelctx.inside"
 
 
 class HeaderGetter(Getter[Environ]):
-    """Reads the headers of a WSGI environ."""
+    """
+    Reads the headers of a WSGI environ.
+
+    It has one value for ``X-Request-Id`` and ``X_Request_Id``; servers leave the latter out, or else join the two.
+    """
+
+    otelctx_peer = staticmethod(environ_peer)
 
     def get(self, carrier: Environ, key: str) -> list[str] | None:
         """Return the value of header *key*; a server joins repeated headers with commas."""

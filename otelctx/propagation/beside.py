@@ -17,8 +17,7 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from otelctx.core.layers import Layer
-from otelctx.core.state import with_layer
+from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import continued, opened_for
 from otelctx.propagation.outgoing import outgoing_context
 from otelctx.propagation.receiving import received, unreadable, unwritable
@@ -37,14 +36,19 @@ class RequestOpening(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return what *inner* extracts, with a request in it; headers of fields are read all the same."""
+        """
+        Return what *inner* extracts and the inbound policy believes, with a request in it.
+
+        Headers of fields are read all the same.
+        """
         result = Context() if context is None else context
         try:
             opened = opened_for(carrier)
             if opened is not None:
                 return continued(opened)
-            result = self.inner.extract(carrier, result, getter)
-            return with_layer(result, Layer(received(carrier, result, getter)))
+            admission = Admission(carrier, result, getter)
+            result = admission.trace(result, self.inner.extract(carrier, result, getter))
+            return received(carrier, result, getter, admission)
         except Exception:  # noqa: BLE001 - a propagator and a carrier's getter are other people's code
             return unreadable(carrier, result)
 

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
@@ -21,6 +20,7 @@ from otelctx.core.request import Request, accepted
 from otelctx.core.state import current_layer, current_request, layer_in, with_layer
 from otelctx.core.watching import request_ended
 from otelctx.propagation.beside import RequestOpening
+from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
 
 _own = OtelctxPropagator()
@@ -34,7 +34,7 @@ def propagator() -> TextMapPropagator:
     configured = get_global_textmap()
     if isinstance(configured, RequestOpening) or _own.fields <= configured.fields:
         return configured
-    return _own if configured.fields <= _own.fields else CompositePropagator([configured, _own])
+    return _own if configured.fields <= _own.fields else OtelctxPropagator(configured)
 
 
 def inject(carrier: MutableMapping[str, Any], context: Context | None = None) -> None:
@@ -54,14 +54,19 @@ def inject(carrier: MutableMapping[str, Any], context: Context | None = None) ->
     propagator().inject(carrier, context)
 
 
-def extract(carrier: Mapping[str, Any], context: Context | None = None) -> Context:
+def extract(carrier: Mapping[str, Any], context: Context | None = None, *, peer: str | None = None) -> Context:
     """
     Return the Context that *carrier* brings, with a request in it; as in OpenTelemetry, nothing is attached.
 
     Args:
         carrier: a mapping of lower-case header names to texts or lists of texts.
         context: what to add to; an empty Context unless given.
+        peer: who it came from, as the application knows it: an address, ``unix``, a message source such as
+            ``kafka://orders``. ``[otelctx.ingress]`` says what is believed of whom; without a peer, a stranger's
+            trace and request id.
     """
+    if peer is not None:
+        context = with_peer(Context() if context is None else context, peer)
     context = propagator().extract(carrier, context)
     return context if layer_in(context) is not None else _own.extract(carrier, context)
 
@@ -72,6 +77,7 @@ class request(Block):  # noqa: N801 - it is used as a verb
 
     Args:
         carrier: headers of a message, as `extract` takes them.
+        peer: who the message came from, as `extract` takes it.
         nested: inside a request, ``inherit`` starts with the outer values and writes to a cell of its own, ``reuse``
             stays in the outer one, ``new`` starts with nothing. With *carrier* it is always a request of its own.
         values: fields to set from the start.
@@ -84,14 +90,21 @@ class request(Block):  # noqa: N801 - it is used as a verb
     'alice'
     """
 
-    __slots__ = ("_carrier", "_nested", "_opened", "_values")
+    __slots__ = ("_carrier", "_nested", "_opened", "_peer", "_values")
 
     def __init__(
-        self, /, *, carrier: Mapping[str, Any] | None = None, nested: Nested = "inherit", **values: object
+        self,
+        /,
+        *,
+        carrier: Mapping[str, Any] | None = None,
+        peer: str | None = None,
+        nested: Nested = "inherit",
+        **values: object,
     ) -> None:
         """Prepare a block; the request begins when it is entered."""
         super().__init__()
         self._carrier = carrier
+        self._peer = peer
         self._nested: Nested = nested
         self._values = accepted(values)
         self._opened: Request | None = None
@@ -115,9 +128,9 @@ class request(Block):  # noqa: N801 - it is used as a verb
             return open_request(with_layer(get_current(), current_layer()), self._values, self._nested)
         # What else is in the Context stays; the span and the request are the carrier's, or nobody's.
         here = set_span_in_context(INVALID_SPAN, with_layer(get_current(), None))
-        return open_request(extract(self._carrier, here), self._values, "reuse")
+        return open_request(extract(self._carrier, here, peer=self._peer), self._values, "reuse")
 
     def _again(self) -> Block:
-        block = request(carrier=self._carrier, nested=self._nested)
+        block = request(carrier=self._carrier, peer=self._peer, nested=self._nested)
         block._values = self._values
         return block

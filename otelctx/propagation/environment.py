@@ -21,6 +21,7 @@ from otelctx.core.registry import registry
 from otelctx.core.request import RECEIVED
 from otelctx.core.state import current_request
 from otelctx.propagation.crossing import propagator
+from otelctx.propagation.peers import PARENT, with_peer
 
 _OTHER: Final = re.compile("[^0-9A-Z_]")
 
@@ -68,10 +69,14 @@ def to_environment() -> dict[str, str]:
 
 
 def from_environment(environ: Mapping[str, str]) -> Context | None:
-    """Return the Context that *environ* brings, with a request in it, or None if it brings none."""
+    """
+    Return the Context that *environ* brings, with a request in it, or None if it brings none.
+
+    All of it is believed: whoever writes the environment of a process decides what the process is.
+    """
     if not any(environ.get(name) for name in variables()):
         return None
-    context = propagator().extract(environ, Context(), _getter)
+    context = propagator().extract(environ, with_peer(Context(), PARENT), _getter)
     request = current_request(context)
     brought = request is not None and (RECEIVED in request.origins.values() or bool(request.carried))
     return context if brought or get_current_span(context).get_span_context().is_valid else None

@@ -22,8 +22,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
-from otelctx.core.state import current_layer, with_layer
+from otelctx.core.state import current_layer
 from otelctx.propagation import codec
+from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
 from otelctx.propagation.outgoing import outgoing
 from otelctx.propagation.receiving import received, unreadable, unwritable
@@ -37,10 +38,14 @@ class OtelctxPropagator(TextMapPropagator):
 
     Sources: https://www.w3.org/TR/trace-context/, https://www.w3.org/TR/baggage/ and OpenTelemetry's
     https://opentelemetry.io/docs/specs/otel/context/api-propagators/
+
+    Args:
+        others: propagators of other formats. What they read passes the same policy; of two traces ours counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *others: TextMapPropagator) -> None:
         """Make a propagator; it holds no state."""
+        self._others = others
         self._trace_context = TraceContextTextMapPropagator()
 
     def extract(
@@ -52,6 +57,7 @@ class OtelctxPropagator(TextMapPropagator):
         """
         Return *context*, an empty one unless given, with the remote span and a new request in it.
 
+        Both hold what the inbound policy believes of whom *carrier* came from.
         A carrier for which the edge of the server has opened a request already continues that one, in the Context
         that is current.
         """
@@ -60,9 +66,13 @@ class OtelctxPropagator(TextMapPropagator):
             opened = opened_for(carrier)
             if opened is not None:
                 return continued(opened)
-            result = self._trace_context.extract(carrier, result, getter)
+            admission = Admission(carrier, result, getter)
+            read = result
+            for other in self._others:
+                read = other.extract(carrier, read, getter)
+            result = admission.trace(result, self._trace_context.extract(carrier, read, getter))
             members, properties = codec.decode(getter.get(carrier, _BAGGAGE) or ())
-            return with_layer(result, Layer(received(carrier, result, getter, members, properties)))
+            return received(carrier, result, getter, admission, members=members, properties=properties)
         except Exception:  # noqa: BLE001 - a carrier's getter is other people's code
             return unreadable(carrier, result)
 
@@ -74,6 +84,8 @@ class OtelctxPropagator(TextMapPropagator):
     ) -> None:
         """Write the span, the remote fields and the field headers of *context*, the current one unless given."""
         try:
+            for other in self._others:
+                other.inject(carrier, context, setter)
             self._trace_context.inject(carrier, context, setter)
             self._inject_fields(carrier, current_layer(context), setter)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
@@ -95,4 +107,5 @@ class OtelctxPropagator(TextMapPropagator):
     @property
     def fields(self) -> set[str]:
         """The names of all headers that `inject` may set."""
-        return {*self._trace_context.fields, _BAGGAGE, *registry().headers}
+        others = [name for other in self._others for name in other.fields]
+        return {*others, *self._trace_context.fields, _BAGGAGE, *registry().headers}

@@ -17,32 +17,45 @@ from otelctx.core.reports import report
 from otelctx.core.request import Request
 from otelctx.core.state import with_layer
 from otelctx.core.values import wire_text
+from otelctx.propagation.admission import Admission
+from otelctx.propagation.peers import PEER_KEY
 
 
 def received(
     carrier: CarrierT,
     context: Context,
     getter: Getter[CarrierT],
+    admission: Admission,
+    *,
     members: Mapping[str, str] | None = None,
     properties: Mapping[str, str] | None = None,
-) -> Request:
+) -> Context:
     """
-    Open the request that came in *carrier*.
+    Return *context* in the request that came in *carrier*.
 
     Args:
         context: what propagators have read from it so far; its baggage counts, in whatever form it came.
+        admission: what is adopted of all that.
         members: baggage members that are not in the context.
         properties: those of *members*, as `codec.decode` returns them.
     """
     found = {key: str(value) for key, value in get_all(context).items()}
     headers = {header: values for header in registry().headers if (values := getter.get(carrier, header))}
-    return request_from({**found, **(members or {})}, headers, properties)
+    request = request_from(*admission.fields({**found, **(members or {})}, headers), properties)
+    return in_request(context, admission.begun(request))
+
+
+def in_request(context: Context, request: Request) -> Context:
+    """Return *context*, which a carrier was read into, in *request*."""
+    result = with_layer(context, Layer(request))
+    dict.pop(result, PEER_KEY, None)
+    return result
 
 
 def unreadable(carrier: object, context: Context) -> Context:
     """Return *context* with a new request, after *carrier* could not be read; that is counted and reported."""
     report("extract.failed", "A carrier of type %s could not be read", type(carrier).__name__)
-    return with_layer(context, Layer(Request()))
+    return in_request(context, Request())
 
 
 def unwritable(carrier: object) -> None:

@@ -11,7 +11,9 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AttributeValue
 
+from otelctx.core.fields import attribute_value
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_layer
@@ -20,6 +22,7 @@ from otelctx.signals.recording import RecordingSpan
 from otelctx.signals.write_through import write_through
 
 ORIGIN: Final = "otelctx.{}.origin"
+FORMER: Final = "otelctx.{}.received"
 
 _ENTRY_KINDS: Final = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
 
@@ -34,10 +37,13 @@ class FieldSpanProcessor(SpanProcessor):
             return
         attributes = attributes_of(layer, registry().in_spans)
         request = layer.request
-        if request is not None and _is_entry(span):
-            request.entry_span = span
-            request.listeners = (write_through,)
-            attributes.update(_origins(request))
+        if request is not None:
+            if request.link is not None or request.former is not None:
+                attributes.update(_relations(request, span))
+            if _is_entry(span):
+                request.entry_span = span
+                request.listeners = (write_through,)
+                attributes.update(_origins(request))
         if isinstance(span, RecordingSpan):
             span.stamp(attributes)
         else:
@@ -65,3 +71,15 @@ def _origins(request: Request) -> dict[str, str]:
         for field in registry().generated
         if field.name in request.origins
     }
+
+
+def _relations(request: Request, span: Span) -> dict[str, AttributeValue]:
+    """Relate *span*, the first of *request*, to what the request came with and does not continue."""
+    link, former = request.link, request.former
+    request.link = request.former = None
+    if link is not None:
+        span.add_link(link)
+    values = dict(former or {})
+    registry().in_spans.redact(values)
+    shown = {name: attribute_value(value) for name, value in values.items()}
+    return {FORMER.format(name): value for name, value in shown.items() if value is not None}

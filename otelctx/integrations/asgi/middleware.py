@@ -21,25 +21,30 @@ from otelctx.integrations.asgi.response import Failsafe, echoing, refusing, with
 from otelctx.integrations.asgi.types import App, Receive, Scope, Send
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, entry_span_of, open_for
+from otelctx.propagation.peers import scope_peer
 
 _SERVED: Final = frozenset({"http", "websocket"})
 
 
-class HeaderGetter(Getter[Scope]):
-    """Reads the headers of a scope, which are bytes there."""
+class Headers(Getter[Scope]):
+    """The headers of one scope, sorted once, since each propagator asks for several."""
 
-    def get(self, carrier: Scope, key: str) -> list[str] | None:
+    otelctx_peer = staticmethod(scope_peer)
+
+    def __init__(self, scope: Scope) -> None:
+        """Sort the headers of *scope*, which are bytes there."""
+        self._values: dict[bytes, list[bytes]] = {}
+        for name, value in scope.get("headers") or ():
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:  # noqa: ARG002 - the interface
         """Return all values of header *key*."""
-        wanted = key.lower().encode("latin-1")
-        found = [value.decode("latin-1") for name, value in carrier.get("headers") or () if name.lower() == wanted]
-        return found or None
+        found = self._values.get(key.lower().encode("latin-1"))
+        return None if found is None else [value.decode("latin-1") for value in found]
 
-    def keys(self, carrier: Scope) -> list[str]:
+    def keys(self, carrier: Scope) -> list[str]:  # noqa: ARG002 - the interface
         """Return the names of all headers."""
-        return [name.decode("latin-1") for name, _ in carrier.get("headers") or ()]
-
-
-_getter: Final = HeaderGetter()
+        return [name.decode("latin-1") for name in self._values]
 
 
 def _can_trace() -> bool:
@@ -76,7 +81,7 @@ class OtelctxMiddleware:
         if scope["type"] not in _SERVED or MARK in scope:
             await self.app(scope, receive, send)
             return
-        context = open_for(scope, propagator().extract(scope, getter=_getter))
+        context = open_for(scope, propagator().extract(scope, getter=Headers(scope)))
         token = attach(context)
         try:
             await self._serve(scope, receive, refusing(within_span(echoing(send, context), context), scope))
