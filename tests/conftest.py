@@ -17,6 +17,7 @@ from opentelemetry.trace import Tracer
 
 import otelctx
 from otelctx.core import redaction, registry, reports, state, verbs
+from otelctx.propagation import ingress
 
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
@@ -24,6 +25,7 @@ TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 @pytest.fixture(autouse=True)
 def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     declared = registry.replace(registry.Registry())
+    policy = ingress.replace(ingress.Ingress())
     ambient = state._ambient.set(None)
     context = attach(Context())
     said_so, verbs._said_so = verbs._said_so, False
@@ -37,6 +39,7 @@ def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     state._ambient.reset(ambient)
     registry.replace(declared)
     redaction.use_keys(())
+    ingress.replace(policy)
 
 
 @pytest.fixture

@@ -92,12 +92,15 @@ class Ingress:
 
     Args:
         rules: the first that names a peer counts.
+        defaults: add the default rules, after the others.
         trusted_proxies: those whose forwarded headers tell who the peer is.
     """
 
-    def __init__(self, rules: Iterable[Rule] = DEFAULT_RULES, trusted_proxies: Peers | None = None) -> None:
+    def __init__(
+        self, rules: Iterable[Rule] = (), *, defaults: bool = True, trusted_proxies: Peers | None = None
+    ) -> None:
         """Judge nobody yet."""
-        self.rules = tuple(rules)
+        self.rules = (*rules, *(DEFAULT_RULES if defaults else ()))
         self.trusted_proxies = trusted_proxies
         self.of_unknown = self.of(UNKNOWN)
         self._at: dict[str, Trust] = {}

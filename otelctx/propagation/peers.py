@@ -41,10 +41,12 @@ class Peer:
     Attributes:
         name: ``unix``, ``unknown``, the source of a message, or whatever a server calls it; empty for an address.
         address: if it is one.
+        one_label: it is the source of a message, and its name has no dot, as those of one's own have.
     """
 
     name: str = ""
     address: Address | None = None
+    one_label: bool = False
 
 
 UNKNOWN: Final = Peer("unknown")
@@ -81,7 +83,7 @@ def peer_named(text: str) -> Peer:
             source = parse(text)
         except DestinationError:
             return UNKNOWN
-        return Peer(str(source)) if source.address is None else Peer(address=source.address)
+        return Peer(str(source), source.address, one_label=source.address is None and "." not in source.host)
     grpc = _GRPC.fullmatch(text)
     return peer_at(unquote(grpc[1]) if grpc else text)
 
@@ -116,7 +118,7 @@ class Peers:
         self._sources: tuple[str, ...] = ()
         self._with_private = False
         for pattern in self.patterns:
-            self._add(pattern.strip().lower())
+            self._add(pattern)
 
     def _add(self, pattern: str) -> None:
         if pattern == "private":
@@ -139,8 +141,7 @@ class Peers:
         if peer.address is not None:
             return any(peer.address in network for network in self.networks)
         if "://" in peer.name:
-            label = peer.name.partition("://")[2]
-            is_own = self._with_private and not set(label) & set("./:")
+            is_own = self._with_private and peer.one_label
             return is_own or any(fnmatchcase(peer.name, pattern) for pattern in self._sources)
         return peer.name in self._names
 

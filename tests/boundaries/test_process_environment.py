@@ -94,7 +94,10 @@ class TestCarrier:
 
     def test_the_trace_and_the_remote_fields(self, start: Callable[..., str], tracer: Tracer) -> None:
         carrier = {"tracestate": "a=1", "traceparent": TRACE, "baggage": "plan=gold,request_id=r"}
-        with otelctx.request(carrier=carrier, user_id="Jürgen", tier=3), tracer.start_as_current_span("s") as span:
+        with (
+            otelctx.request(peer="unix", carrier=carrier, user_id="Jürgen", tier=3),
+            tracer.start_as_current_span("s") as span,
+        ):
             seen = json.loads(start())
         ids = span.get_span_context()
         assert seen == {

@@ -135,7 +135,10 @@ class TestExecutor:
             ThreadingInstrumentor().uninstrument()
 
     def test_undeclared_baggage_and_the_trace_cross(self, executor: ProcessPoolExecutor, tracer: Tracer) -> None:
-        with otelctx.request(carrier={"baggage": "plan=gold,request_id=r"}), tracer.start_as_current_span("s") as span:
+        with (
+            otelctx.request(peer="unix", carrier={"baggage": "plan=gold,request_id=r"}),
+            tracer.start_as_current_span("s") as span,
+        ):
             seen = executor.submit(look).result()
         assert seen["baggage"] == {"plan": "gold", "request_id": "r"}
         assert seen["trace"] == format_trace_id(span.get_span_context().trace_id)

@@ -82,7 +82,7 @@ class TestProcess:
 
         carrier = {"baggage": "plan=gold,request_id=r,user_id=alice"}
         with (
-            otelctx.request(carrier=carrier, tier=3),
+            otelctx.request(peer="unix", carrier=carrier, tier=3),
             tracer.start_as_current_span("s") as span,
             otelctx.bind(step="a"),
         ):

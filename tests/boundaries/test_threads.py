@@ -119,7 +119,7 @@ class TestThread:
 
         def consume() -> None:
             while (message := messages.get()) is not None:
-                with request(carrier=message):
+                with request(peer="unix", carrier=message):
                     seen.append(get("user_id"))
 
         with request(user_id="starter"):

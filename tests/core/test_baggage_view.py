@@ -25,7 +25,7 @@ def layer() -> Iterator[Layer]:
     """The layer under OTel's key, with a value from everywhere and local ones beside them."""
     otelctx.declare(otelctx.Field("tenant", remote=True, key="t"), otelctx.Field("n", type=int, remote=True))
     carrier = {"baggage": "request_id=r1,colour=red"}
-    with otelctx.request(carrier=carrier, secret="local", n=5), otelctx.bind(tenant="acme"):
+    with otelctx.request(peer="unix", carrier=carrier, secret="local", n=5), otelctx.bind(tenant="acme"):
         found = layer_in(get_current())
         assert found is not None
         yield found

@@ -24,6 +24,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 import otelctx
 from otelctx.core.reports import counts
+from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
 
 pytestmark = pytest.mark.usefixtures("tasks")
@@ -400,7 +401,7 @@ class TestOneSourceOfTruth:
 
     def test_get_all_shows_remote_fields_that_were_set_bound_and_received(self) -> None:
         otelctx.declare(otelctx.Field("tenant", remote=True), otelctx.Field("plan", remote=True, key="app.plan"))
-        with otelctx.request(carrier={"baggage": "tenant=acme"}, request_id="r1"):
+        with otelctx.request(peer="unix", carrier={"baggage": "tenant=acme"}, request_id="r1"):
             otelctx.set(user_id="u")
             with otelctx.bind(plan="gold"):
                 assert dict(baggage.get_all()) == {
@@ -476,7 +477,7 @@ class TestOneSourceOfTruth:
 
     def test_members_that_nobody_declares_pass_through(self) -> None:
         headers: dict[str, str] = {}
-        with otelctx.request(carrier={"baggage": "request_id=r1,colour=red;p=1"}):
+        with otelctx.request(peer="unix", carrier={"baggage": "request_id=r1,colour=red;p=1"}):
             assert otelctx.get("colour") == "red"
             otelctx.inject(headers)
         assert "colour=red" in headers["baggage"].split(",")[1]
@@ -505,7 +506,8 @@ class TestOneSourceOfTruth:
         both: list[TextMapPropagator] = [OtelctxPropagator(), W3CBaggagePropagator()]
         propagator = CompositePropagator(both if ours_first else both[::-1])
         headers: dict[str, str] = {}
-        token = attach(propagator.extract({"baggage": "user_id=u,request_id=r1,colour=red"}))
+        context = with_peer(Context(), "unix")
+        token = attach(propagator.extract({"baggage": "user_id=u,request_id=r1,colour=red"}, context))
         otelctx.set(user_id="changed")
         assert otelctx.get("user_id") == "changed"
         propagator.inject(headers)
@@ -559,7 +561,7 @@ class TestLocalFieldsStay:
 
     def test_nobody_outside_gives_a_local_field_its_value(self) -> None:
         otelctx.declare(otelctx.Field("is_admin"))
-        with otelctx.request(carrier={"baggage": "is_admin=true"}):
+        with otelctx.request(peer="unix", carrier={"baggage": "is_admin=true"}):
             assert otelctx.get("is_admin") is None
             assert "is_admin" not in otelctx.current()
 
@@ -592,7 +594,7 @@ class TestExplicitContexts:
         assert "user_id=bound" in headers["baggage"]
 
     def test_extract_adds_to_the_context_given_and_attaches_nothing(self) -> None:
-        context = otelctx.extract({"baggage": "user_id=u"}, Context({"key": "kept"}))
+        context = otelctx.extract({"baggage": "user_id=u"}, Context({"key": "kept"}), peer="unix")
         assert context["key"] == "kept"
         assert baggage.get_baggage("user_id", context) == "u"
         assert otelctx.get("user_id") is None
@@ -708,7 +710,7 @@ class TestTelemetryNeverBreaksTheApplication:
     """10. No call on the request path raises for bad input from outside, blocks, or grows without bound."""
 
     def test_a_carrier_that_raises_still_gives_a_request(self) -> None:
-        with otelctx.request(carrier=Hostile()):  # type: ignore[arg-type]
+        with otelctx.request(peer="unix", carrier=Hostile()):  # type: ignore[arg-type]
             assert otelctx.get("request_id") is not None
         assert counts() == {"extract.failed": 1}
 

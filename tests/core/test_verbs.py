@@ -172,16 +172,16 @@ class TestRequest:
         trace_id = "0af7651916cd43dd8448eb211c80319c"
         carrier = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01", "x-request-id": "r1", "baggage": "user_id=in"}
         with request(user_id="outer", step="outer"), tracer.start_as_current_span("polling"):
-            with request(carrier=carrier, tenant="acme"):
+            with request(peer="unix", carrier=carrier, tenant="acme"):
                 assert current() == {"request_id": "r1", "user_id": "in", "tenant": "acme"}
                 assert f"{get_current_span().get_span_context().trace_id:032x}" == trace_id
             assert get("user_id") == "outer"
-            with request(carrier={}):
+            with request(peer="unix", carrier={}):
                 assert set(current()) == {"request_id"}
                 assert not get_current_span().get_span_context().is_valid
 
     def test_values_given_beat_those_of_the_carrier(self) -> None:
-        with request(carrier={"baggage": "user_id=in"}, user_id="given"):
+        with request(peer="unix", carrier={"baggage": "user_id=in"}, user_id="given"):
             assert get("user_id") == "given"
 
     def test_a_block_is_entered_once_at_a_time(self) -> None:

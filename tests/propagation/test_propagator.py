@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -21,14 +22,19 @@ from opentelemetry.trace import Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import otelctx
-from otelctx import Field, current, declare, extract, get, inject, request
+from otelctx import Field, current, declare, get, inject
 from otelctx.core.reports import counts
 from otelctx.core.state import current_request
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.edge import open_for
+from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+# What is read and how, whoever it comes from; test_ingress.py is about that.
+extract = partial(otelctx.extract, peer="127.0.0.1")
+request = partial(otelctx.request, peer="127.0.0.1")
+
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
@@ -77,7 +83,8 @@ class TestExtract:
         assert current_request(one) is not current_request(two)
 
     def test_baggage_that_another_propagator_read_before_counts(self) -> None:
-        context = OtelctxPropagator().extract({}, baggage.set_baggage("user_id", "other format", Context()))
+        read = with_peer(baggage.set_baggage("user_id", "other format", Context()), "unix")
+        context = OtelctxPropagator().extract({}, read)
         assert fields_of(context)["user_id"] == "other format"
 
     def test_repeated_baggage_headers_are_one(self) -> None:

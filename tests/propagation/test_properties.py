@@ -55,46 +55,46 @@ class TestPassThrough:
     """What comes in and is not changed leaves with its properties."""
 
     def test_of_a_member_that_nobody_declares(self) -> None:
-        with request(carrier={"baggage": "colour=light%20blue;ttl=5;x"}):
+        with request(peer="unix", carrier={"baggage": "colour=light%20blue;ttl=5;x"}):
             assert "colour=light%20blue;ttl=5;x" in sent()
 
     def test_of_a_field_that_has_its_received_value(self) -> None:
-        with request(carrier={"baggage": "user_id=alice;ttl=5"}):
+        with request(peer="unix", carrier={"baggage": "user_id=alice;ttl=5"}):
             assert "user_id=alice;ttl=5" in sent()
 
     def test_of_a_value_whose_text_on_the_wire_is_another(self) -> None:
         declare(Field("n", type=int, remote=True))
-        with request(carrier={"baggage": "n=05;ttl=5"}):
+        with request(peer="unix", carrier={"baggage": "n=05;ttl=5"}):
             assert "n=5;ttl=5" in sent()
 
     def test_not_of_a_value_that_was_set(self) -> None:
-        with request(carrier={"baggage": "user_id=alice;ttl=5"}):
+        with request(peer="unix", carrier={"baggage": "user_id=alice;ttl=5"}):
             otelctx.set(user_id="bob")
             assert "user_id=bob" in sent()
 
     def test_not_of_a_bound_value_but_of_the_outer_one_again(self) -> None:
-        with request(carrier={"baggage": "user_id=alice;ttl=5"}):
+        with request(peer="unix", carrier={"baggage": "user_id=alice;ttl=5"}):
             with bind(user_id="bob"):
                 assert "user_id=bob" in sent()
             assert "user_id=alice;ttl=5" in sent()
 
     def test_not_of_a_member_that_other_code_has_changed(self) -> None:
-        with request(carrier={"baggage": "colour=blue;ttl=5"}):
+        with request(peer="unix", carrier={"baggage": "colour=blue;ttl=5"}):
             token = attach(baggage.set_baggage("colour", "red"))
             assert "colour=red" in sent()
             detach(token)
             assert "colour=blue;ttl=5" in sent()
 
     def test_not_of_a_member_whose_field_came_in_its_own_header(self) -> None:
-        with request(carrier={"baggage": "request_id=r1;ttl=5", "x-request-id": "r2"}):
+        with request(peer="unix", carrier={"baggage": "request_id=r1;ttl=5", "x-request-id": "r2"}):
             assert sent() == {"request_id=r2"}
 
     def test_not_of_a_member_that_was_refused(self) -> None:
         declare(Field("n", type=int, remote=True))
-        with request(carrier={"baggage": "n=many;ttl=5"}):
+        with request(peer="unix", carrier={"baggage": "n=many;ttl=5"}):
             otelctx.set(n=5)
             assert "n=5" in sent()
 
     def test_in_a_request_within_the_request(self) -> None:
-        with request(carrier={"baggage": "user_id=alice;ttl=5"}), request(step="charge"):
+        with request(peer="unix", carrier={"baggage": "user_id=alice;ttl=5"}), request(step="charge"):
             assert "user_id=alice;ttl=5" in sent()
