@@ -128,7 +128,7 @@ class Peers:
         elif "://" in pattern:
             self._sources += (pattern,)
         elif pattern == "localhost" or not pattern:
-            raise ValueError(f"{pattern!r} is no address; loopback is '127.0.0.0/8' and '::1'")
+            raise ValueError(f"{pattern!r} is none; loopback is '127.0.0.0/8' and '::1'")
         elif "/" in pattern or pattern[0].isdigit() or ":" in pattern:
             self.networks += (_network(pattern),)
         else:

@@ -15,6 +15,7 @@ from otelctx.core.fields import Field
 from otelctx.core.redaction import use_keys
 from otelctx.core.registry import declare
 from otelctx.errors import ConfigError, FieldError
+from otelctx.propagation import ingress
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
 from otelctx.setup.config_variables import read_variables
@@ -32,6 +33,7 @@ class Settings:
         detect: what is done about leaks and losses of the context.
         fields: the declared fields; a built-in one only when its declaration changes.
         redaction_keys: what values are hashed with; the first makes hashes.
+        ingress: what is believed of what comes in; None leaves that as it is.
         sources: the files and variables that said something, the weakest first.
     """
 
@@ -40,6 +42,7 @@ class Settings:
     detect: Literal["off", "warn", "error"] = "off"
     fields: tuple[Field, ...] = ()
     redaction_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    ingress: ingress.Ingress | None = None
     sources: tuple[str, ...] = ()
 
 
@@ -83,6 +86,8 @@ def apply(settings: Settings) -> None:
         ConfigError: a field contradicts one that code has declared before.
     """
     use_keys(settings.redaction_keys)
+    if settings.ingress is not None:
+        ingress.replace(settings.ingress)
     try:
         # A file that does not ask for strict mode does not end the one that code has asked for.
         declare(*settings.fields, strict=settings.strict or None)
@@ -95,6 +100,7 @@ def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Se
     try:
         # Checking needs msgspec, which a program with nothing configured shall not pay for.
         from otelctx.setup.config_fields import build_fields  # noqa: PLC0415
+        from otelctx.setup.config_ingress import build_ingress  # noqa: PLC0415
         from otelctx.setup.config_redaction import build_redaction  # noqa: PLC0415
         from otelctx.setup.config_schema import check_settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -111,5 +117,6 @@ def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Se
         **switches,
         fields=fields,
         redaction_keys=build_redaction(sources, fields, directory, problems),
+        ingress=build_ingress(sources, problems),
         sources=tuple(source.label for source in sources),
     )

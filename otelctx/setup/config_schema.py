@@ -18,6 +18,7 @@ from otelctx.setup.config_source import Source, found
 Switch = Annotated[bool, Meta(description="true or false")]
 Count = Annotated[int, Meta(ge=1, description="an integer of at least 1")]
 Text = Annotated[str, Meta(description="a string")]
+Texts = Annotated[list[str], Meta(description="a list of strings")]
 Table = Annotated[dict[Any, Any], Meta(description="a table")]
 
 
@@ -29,6 +30,7 @@ class OtelctxTable(TypedDict, total=False):
     detect: Annotated[Literal["off", "warn", "error"], Meta(description="'off', 'warn' or 'error'")]
     fields: Annotated[dict[Any, Any], Meta(description="a table with a table for each field")]
     redaction: Table
+    ingress: Table
 
 
 class FieldTable(TypedDict, total=False):
@@ -74,14 +76,20 @@ def check_section(
         keys: a `TypedDict` of the keys there are, each annotated with what it must be.
         problems: gets one line for each mistake; a table that is none is said by `check_settings`.
     """
-    types = get_type_hints(keys, include_extras=True)
     values: dict[str, tuple[Any, Source]] = {}
     for source in sources:
         table = source.table.get(name)
         if isinstance(table, dict):
-            checked = _check(source, (name,), table, types, problems)
+            checked = check_table(source, (name,), table, keys, problems)
             values.update({key: (value, source) for key, value in checked.items()})
     return values
+
+
+def check_table(
+    source: Source, path: tuple[object, ...], table: Mapping[Any, Any], keys: type, problems: list[str]
+) -> dict[str, Any]:
+    """Return the keys of *table*, which stands at *path*, that are right; *keys* and *problems* as `check_section`."""
+    return _check(source, path, table, get_type_hints(keys, include_extras=True), problems)
 
 
 def check_fields(source: Source, problems: list[str]) -> dict[str, dict[str, object]]:

@@ -1,7 +1,7 @@
 """
-What is private while the configuration is wrong: all that it says is to be redacted, as far as it can be read.
+What holds while the configuration is wrong: what it says is to be redacted is private, and who it judges is a stranger.
 
-A mistake in a file must not show what the file is there to hide.
+A mistake in a file must not show what the file is there to hide, nor believe whom it is there to doubt.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from otelctx.core.fields import USER_ID, Field
 from otelctx.core.redaction import Redact
 from otelctx.core.registry import declare, registry
 from otelctx.errors import FieldError
+from otelctx.propagation import ingress
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_variables import read_variables
 
@@ -24,13 +25,15 @@ _PRIVATE: Final[Redact] = {"logs": "mask", "spans": "mask", "metrics": "mask", "
 
 def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
-    Mask the fields that the configuration redacts in any way, and keep them off the wire.
+    Mask the fields that the configuration redacts in any way, and keep them off the wire; trust nobody if it has rules.
 
     Args:
         environ, directory: what `config.load` was called with.
     """
     unreadable: list[str] = []
     sources = [*read_files(environ, directory, unreadable), *read_variables(environ, unreadable)]
+    if unreadable or any("ingress" in source.table for source in sources):
+        ingress.replace(ingress.Ingress(defaults=False))
     names = {USER_ID.name} if unreadable else set[str]()
     for source in sources:
         fields = source.table.get("fields")

@@ -115,13 +115,25 @@ def _stop_detecting() -> None:
 def _install_propagator() -> None:
     global _propagators  # noqa: PLW0603 - once per process
     configured = get_global_textmap()
+    replacement = _replacement(configured)
+    if replacement is not configured:
+        _propagators = (configured, replacement)
+        set_global_textmap(replacement)
+
+
+def _replacement(configured: TextMapPropagator) -> TextMapPropagator:
+    """Return what does all that *configured* does, and opens requests, and believes only what the policy does."""
     own = OtelctxPropagator()
+    # Named beside others, ours goes around them: what is read after it would pass by the policy. The name is private;
+    # without it, they stay side by side.
+    beside = getattr(configured, "_propagators", ())
+    if any(isinstance(one, OtelctxPropagator) for one in beside):
+        return OtelctxPropagator(*(one for one in beside if not one.fields <= own.fields))
     if own.fields <= configured.fields:
-        return
+        return configured
     # Nobody chose OpenTelemetry's default, nor none at all, which is what a config file means that names none.
     by_file = os.environ.get(OTEL_CONFIG_FILE)
     unchosen = not os.environ.get("OTEL_PROPAGATORS") and (
         not configured.fields or (not by_file and configured.fields == {*_W3C})
     )
-    _propagators = (configured, own if unchosen else RequestOpening(configured))
-    set_global_textmap(_propagators[1])
+    return own if unchosen else RequestOpening(configured)

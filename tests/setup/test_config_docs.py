@@ -10,7 +10,9 @@ import pytest
 
 from otelctx.core.fields import REQUEST_ID, Field
 from otelctx.errors import ConfigError
+from otelctx.propagation.ingress import EVERYTHING, STRANGER, Mode, Trust
 from otelctx.setup import config, environment_variables
+from otelctx.setup.config_ingress import IngressTable, RuleTable
 from otelctx.setup.config_redaction import RedactionTable
 from otelctx.setup.config_schema import FieldTable, OtelctxTable
 
@@ -81,6 +83,20 @@ def test_the_redaction_example_hashes_and_drops(project):
     assert settings.redaction_keys == (b"k" * 32,)
 
 
+def test_the_ingress_example_believes_few(project):
+    (project / "otelctx.toml").write_text(example("toml", 3))
+    policy = config.load({}, project).ingress
+
+    assert policy is not None
+    assert [policy.of_named(peer) for peer in ("198.51.100.7", "10.66.0.1", "kafka://a.b", "10.1.1.1", "8.8.8.8")] == [
+        Trust(trace=Mode.RESTART, fields=frozenset({"request_id", "tenant"})),
+        STRANGER,
+        EVERYTHING,
+        EVERYTHING,
+        STRANGER,
+    ]
+
+
 def test_the_mistakes_are_shown_as_they_really_look(project):
     toml = "[otelctx.fields.tenant]\nmax_lenght = 5\nmetric_limit = 'abc'\n"
     (project / "otelctx.toml").write_text(toml)
@@ -96,6 +112,8 @@ def test_the_tables_have_every_key():
     assert [*OtelctxTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx]`")]
     assert [*FieldTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.fields.NAME]`")]
     assert [*RedactionTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.redaction]`")]
+    assert [*IngressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.ingress]`")]
+    assert [*RuleTable.__annotations__] == [row[0].strip("`") for row in rows("in `[[otelctx.ingress.rules]]`")]
 
 
 def test_the_table_of_fields_has_the_real_defaults():
@@ -114,4 +132,4 @@ def test_the_table_of_variables_has_every_variable():
 
 
 def test_every_example_is_one_of_those_above():
-    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "text"]
+    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "toml", "text"]
