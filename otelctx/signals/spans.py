@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
-from otelctx.core.fields import attribute_value
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_layer
+from otelctx.core.values import attribute_value
 from otelctx.signals.attributes import attributes_of
 from otelctx.signals.recording import RecordingSpan
 from otelctx.signals.write_through import write_through
