@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test matrix soak bench-boundaries check lint types imports wheel format clean
+.PHONY: help setup demo test matrix soak bench-boundaries check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ wheel: $(READY) ## build the wheel, and try it and each extra in a clean environ
 format: $(READY) ## let ruff format and fix what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+otelcol: ## get the real OpenTelemetry Collector for the tests: the pinned image, or a build of the same version
+	@collector-config/otelcol build
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) dist build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -37,11 +37,12 @@ REFUSALS = {404: "no such product", 409: "out of stock"}
 
 @dataclass(frozen=True)
 class Workers:
-    """The pools, and the address of inventory."""
+    """The pools, and the addresses of inventory and shipping; the latter is empty where there is none."""
 
     threads: ThreadPoolExecutor
     processes: ProcessPoolExecutor
     inventory_url: str
+    shipping_url: str
 
 
 class Timing(BaseHTTPMiddleware):
@@ -62,16 +63,17 @@ def configure_logging() -> None:
 
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Workers]]:
-    """Start the pools; the address of inventory comes from INVENTORY_URL."""
+    """Start the pools; addresses come from INVENTORY_URL and, where shipping runs as well, SHIPPING_URL."""
     configure_logging()
     inventory_url = os.environ.get("INVENTORY_URL", "http://127.0.0.1:8002")
+    shipping_url = os.environ.get("SHIPPING_URL", "")
     with (
         ThreadPoolExecutor(max_workers=8) as threads,
         ProcessPoolExecutor(max_workers=2, initializer=configure_logging) as processes,
     ):
         # The first job makes the pool start its processes. Have it now: forking is safest while few threads run.
         processes.submit(os.getpid).result()
-        yield {"workers": Workers(threads, processes, inventory_url)}
+        yield {"workers": Workers(threads, processes, inventory_url, shipping_url)}
 
 
 def reserve(inventory_url: str, sku: str, quantity: int) -> int:
@@ -81,6 +83,12 @@ def reserve(inventory_url: str, sku: str, quantity: int) -> int:
     if response.status_code not in REFUSALS:
         response.raise_for_status()
     return response.status_code
+
+
+def ship(shipping_url: str, order_id: str, sku: str, quantity: int) -> None:
+    """Have the order sent, by a service that is not written in Python; runs in a thread."""
+    shipment = {"order_id": order_id, "sku": sku, "quantity": quantity}
+    requests.post(f"{shipping_url}/shipments", json=shipment, timeout=30).raise_for_status()
 
 
 def price(sku: str, quantity: int, tier: str) -> str:
@@ -104,6 +112,8 @@ async def create_order(request: Request) -> JSONResponse:
     with otelctx.bind(step="price"):
         total = await loop.run_in_executor(workers.processes, price, sku, quantity, wanted["tier"])
     order_id = uuid.uuid4().hex[:8]
+    if workers.shipping_url:
+        await loop.run_in_executor(workers.threads, ship, workers.shipping_url, order_id, sku, quantity)
     logger.info("order %s taken", order_id)
     return JSONResponse({"order_id": order_id, "total": total}, 201)
 
