@@ -11,12 +11,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
 from otelctx.core.reports import INTERVAL_SECONDS
+from otelctx.export.refusals import is_refusal, no_collector
 
 _HTTP: Final = "opentelemetry.exporter.otlp.proto.http"
 _LOGGERS: Final = (
@@ -38,9 +37,6 @@ _GRPC: Final = {
 }
 # Of gRPC's core, which reads these in lower case only and names no proxy in its errors.
 _GRPC_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
-
-_LONGEST_CHAIN: Final = 10
-_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class _Attempt(threading.local):
@@ -112,13 +108,7 @@ def uninstall() -> None:
 
 
 def _rewrite(record: logging.LogRecord, endpoint: str) -> None:
-    host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
-    remedy = (
-        "start one with 'otelctx collector', or set OTEL_EXPORTER_OTLP_ENDPOINT"
-        if host in _THIS_MACHINE
-        else "check OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
-    record.msg = f"No collector answers at {endpoint}; {remedy}. What could not be delivered is dropped."
+    record.msg = f"{no_collector(endpoint)} What could not be delivered is dropped."
     record.args = ()
     record.exc_info = record.exc_text = None
 
@@ -133,22 +123,10 @@ def _refused_endpoint(record: logging.LogRecord) -> str | None:
         by_proxy = any(os.environ.get(name) for name in _GRPC_PROXIES)
         return _without_user(str(arguments[_GRPC[record.msg]])) if is_refused and not by_proxy else None
     for argument in arguments:
-        if isinstance(argument, Exception) and _is_refusal(argument):
+        if isinstance(argument, Exception) and is_refusal(argument):
             url = urlsplit(getattr(getattr(argument, "request", None), "url", None) or "")
             return f"{url.scheme}://{_without_user(url.netloc)}" if url.netloc else "the configured endpoint"
     return None
-
-
-def _is_refusal(error: Exception) -> bool:
-    chain = [*islice(_chain(error), _LONGEST_CHAIN)]
-    by_proxy = any(type(link).__name__ == "ProxyError" for link in chain)  # of requests and of urllib3
-    return not by_proxy and any(isinstance(link, ConnectionRefusedError) for link in chain)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _without_user(address: str) -> str:

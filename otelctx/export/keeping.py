@@ -1,0 +1,164 @@
+"""
+Keeping: where batches wait. That is the disk; where it cannot be used it is the memory, which is bounded as well.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from otelctx.core.reports import report
+from otelctx.export import forks
+from otelctx.export.batches import Batch
+from otelctx.export.counters import COUNTERS, Reason
+from otelctx.export.database import StoreError
+from otelctx.export.endpoint import Endpoint
+from otelctx.export.private import private_directory
+from otelctx.export.protocol import Signal
+from otelctx.export.settings import SpoolSettings
+from otelctx.export.store import Store
+
+_LONGEST_NAME: Final = 100
+
+
+class Keeper:
+    """
+    Keeps the batches of one signal.
+
+    Attributes:
+        disk: shared with the other processes of the service; None when it cannot be used.
+        memory: of this process.
+    """
+
+    def __init__(self, signal: Signal, endpoint: Endpoint, settings: SpoolSettings) -> None:
+        """Find the place on disk, or say that there is none."""
+        self._signal = signal
+        self._settings = settings
+        self.memory = Store(None, max_bytes=settings.max_memory_bytes)
+        self.disk = self._disk(endpoint)
+        self._held: list[Store] = []
+
+    def keep(self, batch: Batch) -> bool:
+        """Keep *batch*, and tell whether it is on disk, so acknowledged; else in memory, or counted as dropped."""
+        if not batch.items:
+            return False
+        if self.disk is not None and len(batch.payload) <= self._settings.max_bytes:
+            try:
+                return self._written(batch, self.disk.append(batch))
+            except StoreError as error:
+                self._tell(error)
+        return self._remember(batch)
+
+    def keep_unless_busy(self, batch: Batch) -> bool:
+        """Write *batch* to disk unless another thread writes now, and tell whether that was done."""
+        if self.disk is None or not batch.items or len(batch.payload) > self._settings.max_bytes:
+            return False
+        try:
+            dropped = self.disk.append_unless_busy(batch)
+        except StoreError as error:
+            self._tell(error)
+            return False
+        return dropped is not None and self._written(batch, dropped)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread uses the disk now."""
+        return self.disk is not None and self.disk.database.is_busy
+
+    def last(self) -> tuple[int, int]:
+        """Return the position of the newest batch, for `has_delivered`."""
+        return 0 if self.disk is None else self.disk.last(), self.memory.last()
+
+    def has_delivered(self, position: tuple[int, int]) -> bool:
+        """Tell whether nothing waits up to *position*."""
+        stores = (None, self.memory) if self.disk is None else (self.disk, self.memory)
+        return all(
+            store is None or (first := store.first()) is None or first > last
+            for store, last in zip(stores, position, strict=True)
+        )
+
+    def is_acknowledged(self) -> bool:
+        """Tell whether nothing is in memory only."""
+        return self.memory.first() is None
+
+    def close(self) -> None:
+        """Close the files, and count what was in memory only."""
+        lost = sum(stored.batch.items for stored in self.memory.oldest(1 << 62, 1 << 62))
+        if lost:
+            self._drop(lost, "ended", "the process ended and the disk could not be used")
+        for store in self._stores():
+            store.database.close()
+
+    def before_fork(self) -> None:
+        """Close the files, and keep other threads from opening them."""
+        self._held = [store for store in self._stores() if store.database.pause(forks.PAUSE_SECONDS)]
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Let the files be opened again; what is in memory is the parent's."""
+        for store in self._held:
+            store.database.resume()
+        if in_child:
+            self.memory = Store(None, max_bytes=self._settings.max_memory_bytes)
+            if self.disk is not None and self.disk not in self._held:
+                self.disk = None
+                report("export.fork", "The disk was busy when the process forked; the child keeps telemetry in memory")
+
+    def _stores(self) -> list[Store]:
+        return [store for store in (self.disk, self.memory) if store is not None]
+
+    def _disk(self, endpoint: Endpoint) -> Store | None:
+        if self._settings.directory is None:
+            report("export.memory_only", "There is no directory for the spool; telemetry waits in memory only")
+            return None
+        directory = self._settings.directory / _as_name(self._settings.service)
+        try:
+            private_directory(directory)
+        except OSError as error:
+            message = "The spool cannot be in %s: %s; telemetry waits in memory only"
+            report("export.memory_only", message, directory, error.strerror or type(error).__name__)
+            return None
+        path = directory / f"{self._signal.name}-{endpoint.key}.sqlite3"
+        return Store(path, max_bytes=self._settings.max_bytes, fsync=self._settings.fsync)
+
+    def _written(self, batch: Batch, dropped: int) -> bool:
+        COUNTERS.add("spooled", self._signal.name, batch.items)
+        if dropped:
+            self._drop(dropped, "spool_full", f"the spool may have {self._settings.max_bytes} bytes, and the oldest go")
+        return True
+
+    def _remember(self, batch: Batch) -> bool:
+        if len(batch.payload) > self._settings.max_memory_bytes:
+            self._drop(batch.items, "too_large", "one request is larger than everything that may wait")
+            return False
+        try:
+            dropped = self.memory.append(batch)
+        except StoreError as error:
+            self._drop(batch.items, "memory_full", str(error))
+            return False
+        if dropped:
+            limit = self._settings.max_memory_bytes
+            self._drop(dropped, "memory_full", f"the disk cannot be used, and memory may have {limit} bytes")
+        return False
+
+    def _drop(self, items: int, reason: Reason, why: str) -> None:
+        COUNTERS.add("dropped", self._signal.name, items, reason=reason)
+        report(f"export.{reason}.{self._signal.name}", "%d %s are dropped; %s", items, self._signal.items, why)
+
+    def _tell(self, error: StoreError) -> None:
+        report(
+            "export.disk",
+            "The spool cannot be written: %s; telemetry waits in memory only, for as long as that is so",
+            error,
+        )
+
+
+def _as_name(service: str) -> Path:
+    """
+    Return the directory's name for *service*, which may be any text.
+
+    >>> str(_as_name("shop/orders")), str(_as_name(".."))
+    ('shop%2Forders', '%2E.')
+    """
+    name = quote(service, safe=" ")[:_LONGEST_NAME] or "unknown_service"
+    return Path(f"%2E{name[1:]}" if name.startswith(".") else name)
