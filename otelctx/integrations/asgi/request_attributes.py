@@ -1,0 +1,127 @@
+"""
+The attributes of a request's server span: what OpenTelemetry's ASGI instrumentation says, asked once a kind of request.
+
+Requests of one kind differ in their path and their client only. What the installed version says of a kind is learnt
+from it with marks in the places of those two, and filled in from then on. So semantic conventions, of every version
+and stability mode, stay its business. A request that does not fit a kind is described by it directly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from otelctx.integrations.asgi.types import Scope
+
+Collect = Callable[[Scope, Any], dict[str, Any]]
+
+# A path that is written into a URL as it is, whoever parses that.
+_SIMPLE_PATH: Final = re.compile(r"/[0-9A-Za-z/_.~-]*")
+
+_MARK: Final = "otelctx-mark"
+_PATH: Final = f"/{_MARK}-of-the-path"
+_CLIENT: Final = f"{_MARK}-of-the-client"
+_PORT: Final = 47110815
+
+# Hosts and user agents are a client's to choose, and so their number is bounded.
+_MOST: Final = 256
+
+
+class RequestAttributes:
+    """The attributes of requests, learnt from *collect*, which is ``collect_request_attributes``."""
+
+    def __init__(self, collect: Collect, mode: Any) -> None:
+        """Learn from *collect*, in its stability *mode*."""
+        self._collect = collect
+        self._mode = mode
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
+        self._agents: dict[bytes, dict[str, Any]] = {}
+
+    def of(self, scope: Scope) -> dict[str, Any]:
+        """Return the attributes of the HTTP request of *scope*."""
+        headers = scope["headers"]
+        hosts = [value for name, value in headers if len(name) == 4 and name.lower() == b"host"]
+        agents = [value for name, value in headers if len(name) == 10 and name.lower() == b"user-agent"]
+        path, client, server = scope["path"], scope.get("client"), scope.get("server")
+        is_simple = len(hosts) <= 1 and len(agents) <= 1 and not scope.get("query_string")
+        if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or all(client)):
+            return self._collect(scope, self._mode)
+        key = (
+            scope.get("method"),
+            scope.get("scheme"),
+            scope.get("http_version"),
+            None if server is None else tuple(server),
+            *hosts,
+            client is None,
+        )
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._learn(scope)
+            _remember(self._kinds, key, kind)
+        if not kind.is_usable:
+            return self._collect(scope, self._mode)
+        attributes = kind.filled(path, client)
+        for agent in agents:
+            found = self._agents.get(agent)
+            if found is None:
+                found = self._learn_agent(agent)
+                _remember(self._agents, agent, found)
+            attributes.update(found)
+        return attributes
+
+    def _learn(self, scope: Scope) -> _Kind:
+        marked = {
+            **scope,
+            "path": _PATH,
+            "headers": [(name, value) for name, value in scope["headers"] if name.lower() != b"user-agent"],
+            "client": None if scope.get("client") is None else (_CLIENT, _PORT),
+        }
+        return _Kind(self._collect(marked, self._mode))
+
+    def _learn_agent(self, agent: bytes) -> dict[str, Any]:
+        without: Scope = {"type": "http", "headers": []}
+        added = self._collect({**without, "headers": [(b"user-agent", agent)]}, self._mode)
+        known = self._collect(without, self._mode)
+        return {name: value for name, value in added.items() if name not in known}
+
+
+class _Kind:
+    """What requests of one kind have in common, and where their path and their client go."""
+
+    __slots__ = ("_clients", "_common", "_paths", "_ports", "_urls", "is_usable")
+
+    def __init__(self, marked: dict[str, Any]) -> None:
+        self._common = marked
+        texts = {name: value for name, value in marked.items() if isinstance(value, str)}
+        # A mark that was taken apart cannot be filled in.
+        whole = {name: value for name, value in texts.items() if value == _CLIENT or value.endswith(_PATH)}
+        self.is_usable = not any(_MARK in value for name, value in texts.items() if name not in whole)
+        self._paths = tuple(name for name, value in texts.items() if value == _PATH)
+        self._urls = tuple(
+            (name, value.removesuffix(_PATH))
+            for name, value in texts.items()
+            if value.endswith(_PATH) and value != _PATH
+        )
+        self._clients = tuple(name for name, value in texts.items() if value == _CLIENT)
+        self._ports = tuple(name for name, value in marked.items() if value == _PORT)
+
+    def filled(self, path: str, client: Any) -> dict[str, Any]:
+        attributes = self._common.copy()
+        for name in self._paths:
+            attributes[name] = path
+        for name, before in self._urls:
+            attributes[name] = before + path
+        if client is not None:
+            host, port = client
+            for name in self._clients:
+                attributes[name] = host
+            for name in self._ports:
+                attributes[name] = port
+        return attributes
+
+
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
+    if len(known) >= _MOST:
+        known.clear()
+    known[key] = value
