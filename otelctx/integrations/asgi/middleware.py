@@ -7,8 +7,9 @@ the access log. The middleware holds configuration only; the state of a request 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import attach
 from opentelemetry.propagators.textmap import Getter
@@ -22,6 +23,9 @@ from otelctx.integrations.asgi.types import App, Receive, Scope, Send
 from otelctx.propagation.crossing import propagator
 from otelctx.propagation.edge import MARK, entry_span_of, open_for
 from otelctx.propagation.peers import scope_peer
+
+if TYPE_CHECKING:
+    from otelctx.integrations.asgi.exchange import Exchange
 
 _SERVED: Final = frozenset({"http", "websocket"})
 
@@ -54,6 +58,10 @@ def _can_trace() -> bool:
         return False
 
 
+def _no_exchange(scope: Scope, send: Send) -> None:
+    """Have no server span."""
+
+
 class OtelctxMiddleware:
     """
     Serve *app* with a request around each of its HTTP requests and WebSockets.
@@ -71,10 +79,12 @@ class OtelctxMiddleware:
         self.app = app
         self._owns_task = owns_task
         self._serve: App = Failsafe(app)
+        self._exchange: Callable[[Scope, Send], Exchange | None] = _no_exchange
         if traced and _can_trace():
             from otelctx.integrations.asgi.server_span import ServerSpan  # noqa: PLC0415 - an optional dependency
 
-            self._serve = ServerSpan(self._serve)
+            self._serve = server_span = ServerSpan(self._serve)
+            self._exchange = server_span.exchange
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; the lifespan passes as it is, and what another edge has opened already."""
@@ -82,12 +92,16 @@ class OtelctxMiddleware:
             await self.app(scope, receive, send)
             return
         context = open_for(scope, propagator().extract(scope, getter=Headers(scope)))
-        token = attach(context)
+        exchange = self._exchange(scope, send)
+        token = attach(context if exchange is None else exchange.inside)
         try:
-            await self._serve(scope, receive, refusing(within_span(echoing(send, context), context), scope))
-        finally:
-            if self._owns_task:
-                attach(set_span_in_context(entry_span_of(context), context))
+            if exchange is None:
+                await self._serve(scope, receive, refusing(within_span(echoing(send, context), context), scope))
             else:
+                await exchange.serve(self.app, receive)
+        finally:
+            if not self._owns_task:
                 restore(token)
+            elif exchange is None:
+                attach(set_span_in_context(entry_span_of(context), context))
             request_ended(current_request(context))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from opentelemetry.context import Context, attach
-from opentelemetry.trace import Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
 
 from otelctx.core.block import restore
 from otelctx.core.reports import report
@@ -18,17 +18,22 @@ _DENIAL: Final = "websocket.http.response"
 _BEGINS: Final = frozenset({"http.response.start", "websocket.accept", f"{_DENIAL}.start"})
 
 
+def with_echo(message: Message, context: Context) -> Message:
+    """Return *message*, which begins a response, with the headers that fields echo; one already there stays."""
+    added = [(name.encode(), text.encode()) for name, text in echoed_headers(context)]
+    if not added:
+        return message
+    headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
+    there = {bytes(name).lower() for name, _ in headers}
+    headers += [(name, text) for name, text in added if name not in there]
+    return {**message, "headers": headers}
+
+
 def echoing(send: Send, context: Context) -> Send:
-    """Return *send* so that a response begins with the headers that fields echo; one already there stays."""
+    """Return *send* so that a response begins with the headers that fields echo."""
 
     async def send_with_echo(message: Message) -> None:
-        if message["type"] in _BEGINS:
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
-            there = {bytes(name).lower() for name, _ in headers}
-            added = [(name.encode(), text.encode()) for name, text in echoed_headers(context)]
-            headers += [(name, text) for name, text in added if name not in there]
-            message = {**message, "headers": headers}
-        await send(message)
+        await send(with_echo(message, context) if message["type"] in _BEGINS else message)
 
     return send_with_echo
 
@@ -56,22 +61,27 @@ def refusing(send: Send, scope: Scope) -> Send:
     return send_refusal
 
 
-def within_span(send: Send, context: Context) -> Send:
+async def send_in(context: Context, send: Send, message: Message) -> None:
     """
-    Return *send* so that the server, which may log, finds the server span of the request of *context* there.
+    Call *send* so that the server, which may log, finds the server span of *context* there.
 
     A span that a framework makes further in may be over by then.
     """
+    if get_current_span().get_span_context().is_valid:
+        await send(message)
+        return
+    token = attach(set_span_in_context(entry_span_of(context)))
+    try:
+        await send(message)
+    finally:
+        restore(token)
+
+
+def within_span(send: Send, context: Context) -> Send:
+    """Return *send* so that the server finds the server span of the request of *context*."""
 
     async def send_within_span(message: Message) -> None:
-        if get_current_span().get_span_context().is_valid:
-            await send(message)
-            return
-        token = attach(set_span_in_context(entry_span_of(context)))
-        try:
-            await send(message)
-        finally:
-            restore(token)
+        await send_in(context, send, message)
 
     return send_within_span
 
@@ -105,13 +115,13 @@ class Failsafe:
         except Exception as error:
             # Once the response has begun, the server span is still open further out, and is told there.
             if not begun:
-                _record(error)
-                await _answer_500(send, scope)
+                record(get_current_span(), error)
+                await answer_500(send, scope)
             raise
 
 
-def _record(error: Exception) -> None:
-    span = get_current_span()
+def record(span: Span, error: Exception) -> None:
+    """Let *span* say that it ended with *error*."""
     if not span.is_recording():
         return
     try:
@@ -122,7 +132,8 @@ def _record(error: Exception) -> None:
         span.set_status(Status(StatusCode.ERROR, type(error).__name__))
 
 
-async def _answer_500(send: Send, scope: Scope) -> None:
+async def answer_500(send: Send, scope: Scope) -> None:
+    """Send the response of a request that failed."""
     body = b"Internal Server Error"
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     if str(scope.get("http_version", "")).startswith("1"):

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from opentelemetry.context import attach
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware, collect_custom_headers_attributes
+from opentelemetry.instrumentation.propagators import get_global_response_propagator
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from opentelemetry.trace import Span, get_current_span, set_span_in_context
 from opentelemetry.util.http import (
     ExcludeList,
@@ -25,11 +27,12 @@ from opentelemetry.util.http import (
 from otelctx.boundaries.patches import Patch
 from otelctx.core.block import restore
 from otelctx.core.state import current_request
+from otelctx.integrations.asgi.exchange import ROUTE_MARK, Exchange
+from otelctx.integrations.asgi.measures import Measures
+from otelctx.integrations.asgi.semantics import semantics_of
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import MARK, SPAN_MARK
 from otelctx.signals.metrics import FieldHistogram
-
-_ROUTE_MARK: Final = "otelctx.route"
 
 # A route may be excluded under the name of its framework; at the edge there is one list for all.
 _NAMES: Final = ("ASGI", "FASTAPI", "STARLETTE")
@@ -41,6 +44,10 @@ class _Excluded(ExcludeList):
     def __init__(self, lists: tuple[ExcludeList, ...]) -> None:
         super().__init__([])
         self._lists = lists
+
+    def exclude_something(self) -> bool:
+        # Where a list does not tell what it excludes, it may be something.
+        return any(getattr(urls, "_excluded_urls", True) for urls in self._lists)
 
     def url_disabled(self, url: str) -> bool:
         return any(urls.url_disabled(url) for urls in self._lists)
@@ -78,18 +85,30 @@ class ServerSpan:
     def __init__(self, app: App) -> None:
         """Serve *app*, and let OpenTelemetry's middleware inside it join."""
         _JOIN.install()
-        self._middleware = OpenTelemetryMiddleware(
+        excluded = _Excluded(tuple(get_excluded_urls(name) for name in _NAMES))
+        self._middleware = middleware = OpenTelemetryMiddleware(
             _Inside(app),
-            excluded_urls=_Excluded(tuple(get_excluded_urls(name) for name in _NAMES)),
+            excluded_urls=excluded,
             server_request_hook=_mark,
             exclude_spans=["receive", "send"],
         )
+        captures = middleware.http_capture_headers_server_request or middleware.http_capture_headers_server_response
+        semantics = None if captures or excluded.exclude_something() else semantics_of(middleware)
+        self._measures = None if semantics is None else Measures(middleware, semantics)
+
+    def exchange(self, scope: Scope, send: Send) -> Exchange | None:
+        """Return the exchange that serves the request of *scope*, or None if OpenTelemetry's middleware is to."""
+        if self._measures is None or scope["type"] != "http":
+            return None
+        if get_global_response_propagator() is not None or not is_http_instrumentation_enabled():
+            return None
+        return Exchange(self._middleware.tracer, self._measures, scope, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         # A copy for each request, since the middleware keeps the length of the response on itself.
         middleware = copy(self._middleware)
-        route: dict[str, Any] = scope.setdefault(_ROUTE_MARK, {})
+        route: dict[str, Any] = scope.setdefault(ROUTE_MARK, {})
         for name in ("duration_histogram_old", "duration_histogram_new"):
             histogram = getattr(middleware, name)
             if histogram is not None:
@@ -113,7 +132,7 @@ def _joining(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitabl
             await original(self, scope, receive, send)
             return
         name, attributes = self.default_span_details(scope)
-        scope.setdefault(_ROUTE_MARK, {}).update(attributes)
+        scope.setdefault(ROUTE_MARK, {}).update(attributes)
         if span.is_recording():
             span.update_name(name)
             span.set_attributes(attributes)

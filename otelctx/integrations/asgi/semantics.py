@@ -1,0 +1,93 @@
+"""
+Semantic conventions: what the installed OpenTelemetry ASGI instrumentation says of a request, a status, a metric.
+
+Nothing of it is written down here. What the instrumentation says is asked, kept where it is the same for many
+requests, and used. Where it has not got the functions that are asked, there are no semantics, and it serves itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.instrumentation import asgi
+from opentelemetry.instrumentation._semconv import _StabilityMode
+from opentelemetry.semconv._incubating.attributes.http_attributes import HTTP_TARGET
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, Status, StatusCode
+from opentelemetry.util.types import AnyValue
+
+from otelctx.integrations.asgi.request_attributes import RequestAttributes
+from otelctx.integrations.asgi.types import Scope
+
+# Checked with 0.60b0 to 0.66b1.
+_NEEDED: Final = (
+    *("collect_request_attributes", "set_status_code", "get_host_port_url_tuple"),
+    *("_parse_duration_attrs", "_parse_active_request_count_attrs", "_collect_target_attribute"),
+)
+
+
+class Answer(NamedTuple):
+    """What a status code means: attributes of the span, its status if that is set, attributes of metrics."""
+
+    attributes: dict[str, AnyValue]
+    status: Status | None
+    metric_attributes: dict[str, Any]
+
+
+class _Asked(NonRecordingSpan):
+    """A span that keeps what it is told of a status."""
+
+    def __init__(self) -> None:
+        super().__init__(INVALID_SPAN_CONTEXT)
+        self.told: dict[str, AnyValue] = {}
+        self.status: Status | None = None
+
+    def is_recording(self) -> bool:
+        return True
+
+    def set_attribute(self, key: str, value: AnyValue) -> None:
+        self.told[key] = value
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        self.status = status if isinstance(status, Status) else Status(status, description)
+
+
+class Semantics:
+    """The conventions in one stability mode, for HTTP requests."""
+
+    def __init__(self, mode: Any) -> None:
+        """Ask in *mode*, OpenTelemetry's own object for it."""
+        self._mode = mode
+        self._answers: dict[int, Answer] = {}
+        self.attributes = RequestAttributes(asgi.collect_request_attributes, mode)
+
+    def answer(self, status: Any) -> Answer:
+        """Return what *status*, as an application gives it, means."""
+        known = self._answers.get(status) if type(status) is int else None
+        if known is None:
+            asked = _Asked()
+            metric_attributes: dict[str, Any] = {}
+            asgi.set_status_code(asked, status, metric_attributes, self._mode)
+            known = Answer(asked.told, asked.status, metric_attributes)
+            if type(status) is int and 100 <= status < 1000:
+                self._answers[status] = known
+        return known
+
+    def active(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Return those of *attributes* that the number of active requests has."""
+        found: dict[str, Any] = asgi._parse_active_request_count_attrs(attributes, self._mode)  # noqa: SLF001 - _NEEDED
+        return found
+
+    def durations(self, attributes: dict[str, Any], scope: Scope) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return those of *attributes* that durations and sizes have, by the old conventions and by the new."""
+        old: dict[str, Any] = asgi._parse_duration_attrs(attributes, _StabilityMode.DEFAULT)  # noqa: SLF001 - _NEEDED
+        new: dict[str, Any] = asgi._parse_duration_attrs(attributes, _StabilityMode.HTTP)  # noqa: SLF001 - _NEEDED
+        target = asgi._collect_target_attribute(scope)  # noqa: SLF001 - _NEEDED
+        if target:
+            old[HTTP_TARGET] = target
+        return old, new
+
+
+def semantics_of(middleware: Any) -> Semantics | None:
+    """Return the conventions that *middleware*, OpenTelemetry's, follows; None if they cannot be asked for."""
+    mode = getattr(middleware, "_sem_conv_opt_in_mode", None)
+    return Semantics(mode) if mode is not None and all(hasattr(asgi, name) for name in _NEEDED) else None
