@@ -12,6 +12,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import pytest
 
@@ -103,8 +104,11 @@ class _Watch:
         self._reference = weakref.ref(request, lambda _: gone.set())
 
     def is_gone(self) -> bool:
-        gc.collect()
-        return self._gone.wait(SECONDS)
+        # A worker may let go of it only after a collection, so one is not enough.
+        deadline = monotonic() + SECONDS
+        while not self._gone.wait(0.05) and monotonic() < deadline:
+            gc.collect()
+        return self._gone.is_set()
 
 
 async def _assert_nothing_remains(other: Crossing, watch: _Watch) -> None:
