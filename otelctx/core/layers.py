@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Final
 
-from otelctx.core.fields import is_token
+from otelctx.core.fields import Field, is_token
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request, without
@@ -22,6 +22,10 @@ ABSENT: Final = object()
 
 # A deeper chain is folded into one link, so that code which adds baggage in a loop stays linear.
 MAX_DEPTH: Final = 64
+
+
+def _texts(values: Mapping[str, object], fields: Iterable[Field]) -> dict[str, str]:
+    return {field.baggage_key: wire_text(value) for field in fields if (value := values.get(field.name)) is not None}
 
 
 class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
@@ -113,13 +117,14 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         return None if self.request is None else self.request.properties
 
     def wire(self) -> dict[str, str]:
-        """Return all that may leave the process, by baggage key."""
-        by_name = registry().by_name
-        members = self.undeclared()
-        for name, value in self.visible().items():
-            field = by_name.get(name)
-            if value is not None and field is not None and field.remote:
-                members[field.baggage_key] = wire_text(value)
+        """Return all that may leave the process, by baggage key, the most important first."""
+        declared = registry()
+        values = self.visible()
+        members = _texts(values, declared.ahead)
+        for key, text in self.undeclared().items():
+            members.setdefault(key, text)
+        if declared.behind:
+            members.update(_texts(values, declared.behind))
         return members
 
     def write(self, changes: Mapping[str, object]) -> None:

@@ -24,13 +24,16 @@ class Registry:
     All declarations, indexed the ways the request path asks for them.
 
     Attributes:
+        ahead, behind: the remote fields, the most important first, that leave before and after undeclared members.
         in_logs, in_spans, in_metrics: what shows there, by field name.
         on_wire: what travels, by baggage key.
         stamped: the names that every log record has, without values.
     """
 
     __slots__ = (
+        "ahead",
         "attributes",
+        "behind",
         "by_key",
         "by_name",
         "echoed",
@@ -56,6 +59,9 @@ class Registry:
         declared = self.by_name.values()
         self.strict = strict
         self.by_key = _unique("baggage key", ((field.baggage_key, field) for field in declared if field.remote))
+        remote = sorted(self.by_key.values(), key=lambda field: -field.priority)
+        self.ahead = tuple(field for field in remote if field.priority >= 0)
+        self.behind = tuple(field for field in remote if field.priority < 0)
         self.headers = _unique("header", ((field.header, field) for field in declared if field.header))
         self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
         self.generated = tuple(field for field in declared if field.generate)

@@ -6,14 +6,16 @@ A bad member is left out alone. What is cut off at the limits is never looked at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from urllib.parse import unquote_to_bytes
+from collections.abc import Iterable
+from re import Match
 
 from otelctx.core.reports import report
 from otelctx.propagation.codec.grammar import (
     MAX_BYTES,
     MAX_MEMBERS,
     OWS,
+    encoded,
+    is_compact,
     is_encoded,
     is_key,
     is_properties,
@@ -29,18 +31,41 @@ def decode(headers: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """
     members: dict[str, str] = {}
     properties: dict[str, str] = {}
+    left = MAX_BYTES
+    for header in headers:
+        # Section 3.3.2: "all limits apply to the combination of all baggage headers", and to bytes.
+        is_cut = len(header) > left or not header.isascii()
+        text, left = _cut(header, left) if is_cut else (header, left - len(header) - 1)
+        # One look at the whole header: nearly all of them have neither whitespace, nor properties, nor mistakes.
+        if not properties and is_compact(text) and text.count(",") < MAX_MEMBERS - len(members):
+            found: dict[str, str] = dict([member.split("=", 1) for member in text.split(",")])
+            if "%" in text:
+                found = {key: _decoded(value) if "%" in value else value for key, value in found.items()}
+            members.update(found)
+        elif not _decode_each(text, members, properties):
+            report("baggage.too_many_members", "Incoming baggage headers had over %d members", MAX_MEMBERS)
+            break
+        if left < 0 and is_cut:
+            break
+    return members, properties
+
+
+def _decode_each(text: str, members: dict[str, str], properties: dict[str, str]) -> bool:
+    """Add what the header *text* says to the other two, and tell whether that was all of it."""
     bad = bad_properties = 0
-    for member in _list_members(headers):
+    is_all = True
+    for member in text.split(","):
         pair, semicolon, rest = member.partition(";")
-        key, equals, text = pair.partition("=")
-        key, text = key.strip(OWS), text.strip(OWS)
-        if not equals or not is_key(key) or not is_encoded(text):
-            bad += 1
+        key, equals, value = pair.partition("=")
+        key, value = key.strip(OWS), value.strip(OWS)
+        if not equals or not is_key(key) or not is_encoded(value):
+            # An empty element of a list is none: RFC 9110, section 5.6.1.2.
+            bad += bool(member.strip(OWS))
             continue
         if len(members) == MAX_MEMBERS and key not in members:
-            report("baggage.too_many_members", "An incoming baggage header had over %d members", MAX_MEMBERS)
+            is_all = False
             break
-        members[key] = _decoded(text)
+        members[key] = _decoded(value) if "%" in value else value
         properties.pop(key, None)
         if semicolon:
             if is_properties(semicolon + rest):
@@ -51,37 +76,25 @@ def decode(headers: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         report("baggage.bad_member", "A member of an incoming baggage header was not valid", times=bad)
     if bad_properties:
         report("baggage.bad_property", "A property in an incoming baggage header was not valid", times=bad_properties)
-    return members, properties
+    return is_all
 
 
-def _decoded(text: str) -> str:
-    # Section 3.3.1.3: percent-encoding only, so a plus is a plus; what is not UTF-8 becomes U+FFFD.
-    return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
+def _decoded(value: str) -> str:
+    # Section 3.3.1.3: percent-encoding only, so a plus is a plus. Mostly it is spaces.
+    value = value.replace("%20", " ")
+    return encoded(_from_octets, value) if "%" in value else value
 
 
-def _list_members(headers: Iterable[str]) -> Iterator[str]:
-    # Section 3.3.2: "all limits apply to the combination of all baggage headers". Cut before anything is parsed.
-    left = MAX_BYTES
-    for header in headers:
-        if left <= 0:
-            report("baggage.too_long", "Incoming baggage headers had over %d bytes", MAX_BYTES)
-            return
-        text, length = _cut(header, left)
-        for member in text.split(","):
-            if member.strip(OWS):
-                yield member
-        # The comma that would join it to the next one.
-        left -= length + 1
+def _from_octets(found: Match[str]) -> str:
+    # Section 3.3.1.3: "sequences that do not match the UTF-8 encoding scheme MUST be replaced" by U+FFFD.
+    return bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace")
 
 
-def _cut(header: str, limit: int) -> tuple[str, int]:
-    """Return the whole members at the start of *header* that take at most *limit* bytes, and how many it takes."""
-    # A character takes at least a byte, so this much is all that can matter, however long it is.
-    text = header[: limit + 1]
-    length = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    if length <= limit:
-        return text, length
+def _cut(header: str, left: int) -> tuple[str, int]:
+    """Return the whole members of *header* in its first *left* bytes, and how many bytes are left then, or -1."""
+    # A character takes at least a byte, so no more than this can matter, however long it is.
+    raw = header[: max(left, 0) + 1].encode("utf-8", "surrogatepass")
+    if len(raw) <= left:
+        return header, left - len(raw) - 1
     report("baggage.too_long", "Incoming baggage headers had over %d bytes", MAX_BYTES)
-    if length > len(text):
-        text = text.encode("utf-8", "surrogatepass")[: limit + 1].decode("utf-8", "ignore")
-    return text.rpartition(",")[0], length
+    return raw[: left + 1].rpartition(b",")[0].decode("utf-8", "surrogatepass"), -1

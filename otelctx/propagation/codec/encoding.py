@@ -7,12 +7,11 @@ Members leave whole or not at all; when not all fit, a marker says how many are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from re import Match
 from typing import Final
-from urllib.parse import quote
 
-from otelctx.core.registry import registry
 from otelctx.core.reports import report
-from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS, SAFE, is_key, is_plain
+from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS, is_encoded, is_key, is_plain, unsafe
 
 # The key of the marker: its value is how many members did not fit, here and in the services before.
 DROPPED: Final = "otelctx-dropped"
@@ -27,55 +26,65 @@ def encode(
     """
     Return *members* as one header, and the keys of those that did not fit it.
 
-    When not everything fits the limits, fields of lower priority are left out first, whole members only. The header
-    then has a marker with their number, and they are counted and reported. Without members it is an empty text.
+    When not everything fits the limits, the last members are left out, whole ones only, and one that is too large by
+    itself. The header then has a marker with their number, and they are counted and reported. Without members it is
+    an empty text.
 
     Args:
-        members: by key, texts.
+        members: texts by key, the most important first. A peer with smaller limits mostly keeps what comes first.
         properties: by key, the text that properties came with, and the properties as `decode` returns them. They are
             sent again with that same text; with another value they would say something about it that nobody said.
     """
-    encoded: dict[str, str] = {}
-    for key, text in _by_priority(members):
-        if not is_key(key):
-            report("baggage.bad_key", "A baggage key was not a token of RFC 9110, and was left out")
-            continue
-        # Section 3.3.1.3: percent-encoding; "%" is encoded too. A lone surrogate has no encoding, and becomes "?".
-        value = text if is_plain(text) else quote(text, safe=SAFE, errors="replace")
-        encoded[key] = f"{key}={value}"
-    for key, (text, rest) in (properties or {}).items():
-        if key in encoded and members[key] == text:
-            encoded[key] += rest
+    count = len(members)
+    if not count:
+        return "", ()
+    header = ",".join([f"{key}={text}" for key, text in members.items()])
+    # One look at the whole header: nearly all members are their own encoding. The commas that it has are ours then.
+    if properties or not is_plain(header) or header.count(",") != count - 1:
+        encoded = _encode_each(members, properties or {})
+    elif count <= MAX_MEMBERS and len(header) <= MAX_BYTES:
+        return header, ()
+    else:
+        encoded = {key: f"{key}={text}" for key, text in members.items()}
     header = ",".join(encoded.values())
     if len(encoded) <= MAX_MEMBERS and len(header) <= MAX_BYTES:
         return header, ()
     return _shortened(encoded, _number(members.get(DROPPED)))
 
 
+def _encode_each(members: Mapping[str, str], properties: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    encoded: dict[str, str] = {}
+    for key, text in members.items():
+        if not is_key(key):
+            report("baggage.bad_key", "A baggage key was not a token of RFC 9110, and was left out")
+            continue
+        # Section 3.3.1.3: "%" itself "MUST be percent-encoded". Beside it there are mostly spaces.
+        value = text.replace("%", "%25").replace(" ", "%20")
+        encoded[key] = f"{key}={value}" if is_encoded(value) else f"{key}={unsafe(_octets, value)}"
+        received = properties.get(key)
+        if received is not None and received[0] == text:
+            encoded[key] += received[1]
+    return encoded
+
+
+def _octets(found: Match[str]) -> str:
+    # A lone surrogate has no encoding; other code may have put one into the baggage. It becomes a question mark.
+    return f"%{found[0].encode('utf-8', 'replace').hex('%').upper()}"
+
+
 def _shortened(encoded: dict[str, str], dropped_before: int) -> tuple[str, Sequence[str]]:
     encoded.pop(DROPPED, None)
     room = MAX_BYTES - len(f"{DROPPED}={min(dropped_before + len(encoded), _MOST)}")
-    kept: set[str] = set()
+    kept: list[str] = []
+    left_out: list[str] = []
     for key, text in encoded.items():
-        length = len(text) + 1
-        if len(kept) < MAX_MEMBERS - 1 and length <= room:
-            kept.add(key)
-            room -= length
-    left_out = tuple(key for key in encoded if key not in kept)
+        if len(kept) < MAX_MEMBERS - 1 and len(text) + 1 <= room:
+            kept.append(text)
+            room -= len(text) + 1
+        else:
+            left_out.append(key)
     report("baggage.left_out", "Members did not fit an outgoing baggage header", times=len(left_out))
-    marker = f"{DROPPED}={min(dropped_before + len(left_out), _MOST)}"
-    return ",".join([*(text for key, text in encoded.items() if key in kept), marker]), left_out
-
-
-def _by_priority(members: Mapping[str, str]) -> list[tuple[str, str]]:
-    # On the wire too: a peer with smaller limits mostly keeps what comes first.
-    by_key = registry().by_key
-
-    def rank(member: tuple[str, str]) -> int:
-        field = by_key.get(member[0])
-        return 0 if field is None else -field.priority
-
-    return sorted(members.items(), key=rank)
+    return ",".join([*kept, f"{DROPPED}={min(dropped_before + len(left_out), _MOST)}"]), left_out
 
 
 def _number(text: str | None) -> int:

@@ -28,12 +28,18 @@ _OCTET: Final = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]"
 # Section 3.3.1.3, value: any number of octets, an equal sign too; it may be empty.
 is_encoded: Final = re.compile(f"{_OCTET}*").fullmatch
 
-# The same without the percent sign, which "MUST be percent-encoded": a text that is its own encoding.
-_PLAIN: Final = _OCTET.replace("%", "").replace(r"\x23-\x2b", r"\x23\x24\x26-\x2b")
-is_plain: Final = re.compile(f"{_PLAIN}*").fullmatch
+# RFC 3986, section 2.1: percent-encoded octets, as many as follow each other.
+encoded: Final = re.compile("(?:%[0-9A-Fa-f]{2})+").sub
 
 # Section 3.3.1.4, property: a key, or a key and a value, with whitespace around each.
 is_properties: Final = re.compile(rf"(?:;[ \t]*{TCHARS}[ \t]*(?:=[ \t]*(?:{_OCTET}+[ \t]*)?)?)+").fullmatch
 
-# What percent-encoding leaves as it is, beside letters and digits: all other octets but the percent sign.
-SAFE: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
+# A whole header of members without whitespace and properties: what nearly all senders send.
+is_compact: Final = re.compile(f"{TCHARS}={_OCTET}*(?:,{TCHARS}={_OCTET}*)*").fullmatch
+
+# Section 3.3.1.3: what is no octet "MUST be percent-encoded".
+unsafe: Final = re.compile(f"[^{_OCTET[1:]}+").sub
+
+# A whole header of members that are their own encoding, each with one equal sign.
+_PLAIN: Final = r"[\x21\x23\x24\x26-\x2b\x2d-\x3a\x3c\x3e-\x5b\x5d-\x7e]"
+is_plain: Final = re.compile(f"{TCHARS}={_PLAIN}*(?:,{TCHARS}={_PLAIN}*)*").fullmatch
