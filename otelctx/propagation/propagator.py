@@ -7,6 +7,7 @@ begins here, before the sampler and the server span, and what leaves the process
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.context import Context
@@ -27,6 +28,7 @@ from otelctx.propagation import codec
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
 from otelctx.propagation.outgoing import outgoing
+from otelctx.propagation.overflow import tell_left_out
 from otelctx.propagation.receiving import received, unreadable, unwritable
 
 _BAGGAGE: Final = "baggage"
@@ -87,15 +89,17 @@ class OtelctxPropagator(TextMapPropagator):
             for other in self._others:
                 other.inject(carrier, context, setter)
             self._trace_context.inject(carrier, context, setter)
-            self._inject_fields(carrier, current_layer(context), setter)
+            layer = current_layer(context)
+            if layer is not None:
+                left_out = self._inject_fields(carrier, layer, setter)
+                if left_out:
+                    tell_left_out(left_out, context)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
             unwritable(carrier)
 
-    def _inject_fields(self, carrier: CarrierT, layer: Layer | None, setter: Setter[CarrierT]) -> None:
-        if layer is None:
-            return
+    def _inject_fields(self, carrier: CarrierT, layer: Layer, setter: Setter[CarrierT]) -> Sequence[str]:
         members = outgoing(layer)
-        header, _left_out = codec.encode(members, layer.properties())
+        header, left_out = codec.encode(members, layer.properties())
         if header:
             setter.set(carrier, _BAGGAGE, header)
         for name, field in registry().headers.items():
@@ -103,6 +107,7 @@ class OtelctxPropagator(TextMapPropagator):
             # What would need an encoding travels in baggage alone.
             if text is not None and VISIBLE.fullmatch(text):
                 setter.set(carrier, name, text)
+        return left_out
 
     @property
     def fields(self) -> set[str]:

@@ -1,5 +1,5 @@
 """
-The SDK's providers, given the processors that put fields on spans and log records.
+The SDK's providers, given the processors that put fields on spans and log records, and the count of reports.
 
 Whoever made the providers, OpenTelemetry's configurator, ours or one of a config file, each gets them once.
 """
@@ -11,17 +11,20 @@ from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry._logs import get_logger_provider
+from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from otelctx.signals.otlp_logs import FieldLogRecordProcessor
+from otelctx.signals.report_counter import count_reports
 from otelctx.signals.spans import FieldSpanProcessor
 
 _attached: WeakSet[Any] = WeakSet()
 
 
 def attach() -> None:
-    """Add our processors to the global providers, if those are the SDK's and have not got them yet."""
+    """Add what is ours to the global providers, if those are the SDK's and have not got them yet."""
     tracer_provider = trace.get_tracer_provider()
     if isinstance(tracer_provider, TracerProvider) and tracer_provider not in _attached:
         _attached.add(tracer_provider)
@@ -30,6 +33,10 @@ def attach() -> None:
     if isinstance(logger_provider, LoggerProvider) and logger_provider not in _attached:
         _attached.add(logger_provider)
         _add_first(logger_provider, FieldLogRecordProcessor())
+    meter_provider = get_meter_provider()
+    if isinstance(meter_provider, MeterProvider) and meter_provider not in _attached:
+        _attached.add(meter_provider)
+        count_reports(meter_provider)
 
 
 def _add_first(provider: LoggerProvider, processor: FieldLogRecordProcessor) -> None:

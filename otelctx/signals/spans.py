@@ -17,6 +17,7 @@ from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_layer
 from otelctx.core.values import attribute_value
+from otelctx.propagation.overflow import dropped_before
 from otelctx.signals.attributes import attributes_of
 from otelctx.signals.recording import RecordingSpan
 from otelctx.signals.write_through import write_through
@@ -44,6 +45,7 @@ class FieldSpanProcessor(SpanProcessor):
                 request.entry_span = span
                 request.listeners = (write_through,)
                 attributes.update(_origins(request))
+                attributes.update(dropped_before(request.carried))
         if isinstance(span, RecordingSpan):
             span.stamp(attributes)
         else:

@@ -12,15 +12,24 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from otelctx.story.addresses import own_addresses, target_of
-from otelctx.story.records import LogRecord, MissingSpan, SpanRecord
+from otelctx.story.records import LogRecord, MissingSpan, SpanRecord, as_list
 from otelctx.story.timing import format_duration
 from otelctx.story.tree import Entry, Tree
 
 NoteKind: TypeAlias = Literal[
-    "missing_parent", "uninstrumented_hop", "no_request_id", "clock_skew", "parent_cycle", "duplicate_span_id"
+    "missing_parent",
+    "uninstrumented_hop",
+    "no_request_id",
+    "clock_skew",
+    "parent_cycle",
+    "duplicate_span_id",
+    "baggage_left_out",
 ]
 
 _SKEW = 1_000_000  # nanoseconds; less than this is the grain of two clocks on one machine
+_LEFT_OUT = "otelctx.baggage.left_out"
+_LEFT_OUT_FIELDS = "otelctx.baggage.left_out_fields"
+_DROPPED = "otelctx.baggage.dropped"
 _ANSWERED = ("http.response.status_code", "http.status_code", "rpc.grpc.status_code", "rpc.response.status_code")
 
 
@@ -41,6 +50,7 @@ def find_notes(tree: Tree, services: Iterable[str]) -> list[Note]:
         *_without_request_id(tree),
         *_clock_skew(tree),
         *_broken_identifiers(tree),
+        *_left_out_baggage(tree),
     ]
 
 
@@ -147,6 +157,24 @@ def _broken_identifiers(tree: Tree) -> Iterator[Note]:
         yield Note("parent_cycle", f"{_count(len(ring), 'span')} {verb}: {names}", ring[0].span_id)
     for span_id, count in Counter(span.span_id for span in tree.duplicates).items():
         yield Note("duplicate_span_id", f"{count + 1} different spans have the id {span_id or '(empty)'}", span_id)
+
+
+def _left_out_baggage(tree: Tree) -> Iterator[Note]:
+    spans = [entry.record for entry in tree.walk() if isinstance(entry.record, SpanRecord)]
+    senders = [(span, count) for span in spans if isinstance(count := span.attributes.get(_LEFT_OUT), int)]
+    for span, count in senders:
+        names = ", ".join(map(str, as_list(span.attributes.get(_LEFT_OUT_FIELDS))))
+        what = f"{_count(count, 'baggage member')}{f' ({names})' if names else ''}"
+        text = f"{what} did not fit the baggage that {span.service} sent in {span.name}, and stayed behind"
+        yield Note("baggage_left_out", text, span.span_id)
+    if senders:  # what follows from it needs no note
+        return
+    for span in spans:
+        count = span.attributes.get(_DROPPED)
+        if isinstance(count, int):
+            why = "a service before it, which this story does not show, had more than fits"
+            text = f"{_count(count, 'baggage member')} did not reach {span.service}: {why}"
+            yield Note("baggage_left_out", text, span.span_id)
 
 
 def _count(number: int, noun: str) -> str:

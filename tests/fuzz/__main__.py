@@ -1,7 +1,7 @@
 """
 Coverage-guided fuzzing of the codec with atheris, until it is stopped or the time is over.
 
-``python -m tests.fuzz -max_total_time=600 DIRECTORY …`` takes the options of libFuzzer; new inputs go to the first directory.
+``python -m tests.fuzz -max_total_time=600 FOLDER …`` takes libFuzzer's options. New inputs go to the first directory.
 """
 
 from __future__ import annotations

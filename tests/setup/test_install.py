@@ -114,6 +114,26 @@ class TestPropagator:
         assert run(script, tmp_path) == [{}, ["traceparent", "tracestate"], True]
 
 
+class TestProviders:
+    def test_the_meter_provider_counts_what_is_reported_once(self, tmp_path: Path) -> None:
+        script = """
+        import otelctx
+        from opentelemetry.metrics import set_meter_provider
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        reader = InMemoryMetricReader()
+        set_meter_provider(MeterProvider([reader]))
+        install.install(); install.install()
+        otelctx.extract({"baggage": "not valid"})
+        scopes = reader.get_metrics_data().resource_metrics[0].scope_metrics
+        print(json.dumps([
+            [metric.name, point.value, dict(point.attributes)]
+            for scope in scopes for metric in scope.metrics for point in metric.data.data_points
+        ]))
+        """
+        assert run(script, tmp_path) == [["otelctx.reports", 1, {"otelctx.report.kind": "baggage.bad_member"}]]
+
+
 class TestInstrumentor:
     def test_it_installs_and_uninstalls(self, tmp_path: Path) -> None:
         script = """

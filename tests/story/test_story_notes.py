@@ -62,6 +62,25 @@ class TestNotes:
         ]
         assert notes(make, spans) == []
 
+    def test_baggage_that_did_not_fit_is_told_where_it_happened(self, make):
+        left_out = {"otelctx.baggage.left_out": 2, "otelctx.baggage.left_out_fields": ["tenant"]}
+        spans = [
+            make.span("a", None, "gateway", "GET", 0, 9, "client", attributes=left_out),
+            make.span("b", "a", "orders", "GET /", 1, 8, "server", attributes={"otelctx.baggage.dropped": 2}),
+        ]
+        assert notes(make, spans) == [
+            (
+                "baggage_left_out",
+                "2 baggage members (tenant) did not fit the baggage that gateway sent in GET, and stayed behind",
+            )
+        ]
+
+    def test_baggage_that_was_lost_before_the_story_begins_is_told_where_it_is_missed(self, make):
+        spans = [make.span("b", None, "orders", "GET /", 1, 8, "server", attributes={"otelctx.baggage.dropped": 1})]
+        ((kind, text),) = notes(make, spans)
+        assert kind == "baggage_left_out"
+        assert text.startswith("1 baggage member did not reach orders: a service before it")
+
     def test_records_without_a_request_id(self, make):
         spans = [
             make.span("a", None, "gateway", "GET /", 0, 9, "server"),

@@ -6,7 +6,7 @@ linear time and bounded memory, and nothing that was encoded is kept, so a stale
 """
 
 from otelctx.propagation.codec.decoding import decode
-from otelctx.propagation.codec.encoding import DROPPED, encode
+from otelctx.propagation.codec.encoding import DROPPED, dropped_count, encode
 from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS
 
-__all__ = ["DROPPED", "MAX_BYTES", "MAX_MEMBERS", "decode", "encode"]
+__all__ = ["DROPPED", "MAX_BYTES", "MAX_MEMBERS", "decode", "dropped_count", "encode"]

@@ -49,7 +49,7 @@ def encode(
     header = ",".join(encoded.values())
     if len(encoded) <= MAX_MEMBERS and len(header) <= MAX_BYTES:
         return header, ()
-    return _shortened(encoded, _number(members.get(DROPPED)))
+    return _shortened(encoded, dropped_count(members.get(DROPPED)))
 
 
 def _encode_each(members: Mapping[str, str], properties: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -83,9 +83,15 @@ def _shortened(encoded: dict[str, str], dropped_before: int) -> tuple[str, Seque
             room -= len(text) + 1
         else:
             left_out.append(key)
-    report("baggage.left_out", "Members did not fit an outgoing baggage header", times=len(left_out))
-    return ",".join([*kept, f"{DROPPED}={min(dropped_before + len(left_out), _MOST)}"]), left_out
+    if left_out:
+        report("baggage.left_out", "Members did not fit an outgoing baggage header", times=len(left_out))
+    dropped = min(dropped_before + len(left_out), _MOST)
+    # None, when all that did not fit was a member by the marker's key that is no marker.
+    if dropped:
+        kept.append(f"{DROPPED}={dropped}")
+    return ",".join(kept), left_out
 
 
-def _number(text: str | None) -> int:
+def dropped_count(text: str | None) -> int:
+    """Return what a marker with the value *text* says, 0 where it is none."""
     return int(text) if text and len(text) <= len(str(_MOST)) and text.isascii() and text.isdecimal() else 0
