@@ -29,8 +29,12 @@ def _check_decode(headers: list[str]) -> None:
     assert all(rest.startswith(";") and rest.isascii() and "," not in rest for rest in properties.values())
     texts = {key: (members[key], rest) for key, rest in properties.items()}
     header, left_out = encode(members, texts)
-    if not left_out:
-        assert decode([header]) == (members, properties)
+    again = decode([header])
+    if DROPPED not in again[0]:
+        # Where not all fits, a text by the marker's key that is no marker is the first to go.
+        members.pop(DROPPED, None)
+        properties.pop(DROPPED, None)
+    assert left_out or again == (members, properties)
 
 
 def _check_encode(members: dict[str, str]) -> None:

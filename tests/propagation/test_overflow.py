@@ -64,7 +64,7 @@ class TestWhatLeaves:
             assert sent().keys() == {"request_id", "user_id", "colour", "shape", DROPPED}
 
     def test_the_built_in_fields_are_never_the_ones_among_thousands(self) -> None:
-        with request(carrier={"baggage": ",".join(f"k{number}=v" for number in range(64))}):
+        with request(peer="unix", carrier={"baggage": ",".join(f"k{number}=v" for number in range(64))}):
             otelctx.set(request_id="r1", user_id="u")
             for number in range(100):
                 attach(baggage.set_baggage(f"other{number}", "v"))
@@ -86,14 +86,14 @@ class TestMarker:
     """``otelctx-dropped`` says how many are missing, here and before."""
 
     def test_the_number_adds_up_over_services(self) -> None:
-        with request(carrier={"baggage": f"{DROPPED}=3,colour=red"}):
+        with request(peer="unix", carrier={"baggage": f"{DROPPED}=3,colour=red"}):
             for number in range(70):
                 attach(baggage.set_baggage(f"other{number}", "v"))
             members = sent()
         assert members[DROPPED] == str(3 + 70 + 2 - 63)
 
     def test_where_nothing_is_left_out_it_passes_through(self) -> None:
-        with request(carrier={"baggage": f"{DROPPED}=3,colour=red"}):
+        with request(peer="unix", carrier={"baggage": f"{DROPPED}=3,colour=red"}):
             assert sent()[DROPPED] == "3"
 
     @pytest.mark.parametrize("text", ["", "many", "-5", "9" * 500, "\u0665", "1e9"])
@@ -104,7 +104,7 @@ class TestMarker:
             assert sent() == {"request_id": "r1", DROPPED: "1"}
 
     def test_it_does_not_grow_for_ever(self) -> None:
-        with request(request_id="r1", carrier={"baggage": f"{DROPPED}=999999999"}):
+        with request(peer="unix", request_id="r1", carrier={"baggage": f"{DROPPED}=999999999"}):
             attach(baggage.set_baggage("big", "x" * MAX_BYTES))
             assert sent()[DROPPED] == "999999999"
 
@@ -130,7 +130,7 @@ class TestWhoIsTold:
     def test_the_span_of_the_server_has_what_the_marker_says(
         self, recording: Tracer, exported: InMemorySpanExporter
     ) -> None:
-        context = extract({"baggage": f"{DROPPED}=3"})
+        context = extract({"baggage": f"{DROPPED}=3"}, peer="unix")
         with recording.start_as_current_span("GET /", context=context, kind=SpanKind.SERVER):
             pass
         assert only_span(exported)["otelctx.baggage.dropped"] == 3

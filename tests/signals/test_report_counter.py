@@ -29,8 +29,8 @@ class TestReportCounter:
         reader = InMemoryMetricReader()
         count_reports(MeterProvider([reader], shutdown_on_exit=False))
         assert reported(reader) == {}
-        extract({"baggage": "a b,c d,k=v;,user_id=u"})
-        with request(carrier={"baggage": "user_id=" + "u" * 300}):
+        extract({"baggage": "a b,c d,k=v;,user_id=u"}, peer="unix")
+        with request(peer="unix", carrier={"baggage": "user_id=" + "u" * 300}):
             pass
         assert reported(reader) == {"baggage.bad_member": 2, "baggage.bad_property": 1, "field.refused": 1}
         extract({"baggage": "e f"})
