@@ -27,7 +27,7 @@ from otelctx.core.state import current_layer
 from otelctx.propagation import codec
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
-from otelctx.propagation.outgoing import outgoing
+from otelctx.propagation.outgoing import outgoing, outgoing_context
 from otelctx.propagation.overflow import tell_left_out
 from otelctx.propagation.receiving import received, unreadable, unwritable
 
@@ -87,7 +87,7 @@ class OtelctxPropagator(TextMapPropagator):
         """Write the span, the remote fields and the field headers of *context*, the current one unless given."""
         try:
             for other in self._others:
-                other.inject(carrier, context, setter)
+                other.inject(carrier, outgoing_context(context), setter)
             self._trace_context.inject(carrier, context, setter)
             layer = current_layer(context)
             if layer is not None:
