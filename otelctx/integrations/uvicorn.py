@@ -1,14 +1,14 @@
 """
 uvicorn: the edge around every application it serves, under its own command, workers, reload and gunicorn.
 
-The edge stands inside uvicorn's handling of proxy headers, so that the client is who the proxy says it is. When a
-signal has stopped the server, uvicorn ends the process by that signal, past all atexit hooks; what has to be done at
-the end is done before.
+The edge stands inside uvicorn's handling of proxy headers, so that the client is who the proxy says it is. Who has
+connected is noted outside of it, since uvicorn may have been told to believe everybody. When a signal has stopped the
+server, uvicorn ends the process by that signal, past all atexit hooks; what has to be done at the end is done before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from signal import SIGINT
@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from otelctx.boundaries.patches import Patch
+from otelctx.propagation.peers import CONNECTED
 
 
 def patch(config: ModuleType, edge: Callable[[Any], Any]) -> Patch:
@@ -28,12 +29,21 @@ def patch(config: ModuleType, edge: Callable[[Any], Any]) -> Patch:
             outer = self.loaded_app
             if type(outer).__name__ == "ProxyHeadersMiddleware":
                 outer.app = edge(outer.app)
+                self.loaded_app = _noting_who_connected(outer)
             else:
                 self.loaded_app = edge(outer)
 
         return load
 
     return Patch(config.Config, "load", loading)
+
+
+def _noting_who_connected(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    def connected(scope: MutableMapping[str, Any], receive: Any, send: Any) -> Awaitable[None]:
+        scope[CONNECTED] = scope.get("client")
+        return app(scope, receive, send)
+
+    return connected
 
 
 def end_patch(server: ModuleType, at_end: Callable[[], None]) -> Patch:

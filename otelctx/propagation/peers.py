@@ -22,6 +22,9 @@ from otelctx.propagation.destination import OWN_NETWORKS, Address, Network, addr
 
 PEER_KEY: Final = create_key("otelctx-peer")
 
+# In a scope, the peer that the server had before it put in its place whom a header names.
+CONNECTED: Final = "otelctx.connected"
+
 _LONGEST: Final = 255
 _PORT: Final = re.compile(r":[0-9]{1,5}$")
 # What OpenTelemetry and gRPC call the addresses of a connection:
@@ -159,7 +162,7 @@ def with_peer(context: Context, peer: str | Peer) -> Context:
 
 def scope_peer(scope: Mapping[str, Any]) -> str | Peer | None:
     """Return who an ASGI *scope* came from, or None."""
-    client = scope.get("client")
+    client = scope[CONNECTED] if CONNECTED in scope else scope.get("client")
     if client:
         return str(client[0])
     # "A server listening on a unix domain socket": https://asgi.readthedocs.io/en/latest/specs/www.html

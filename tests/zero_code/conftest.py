@@ -28,7 +28,8 @@ APPS = Path(__file__).parent / "apps"
 BESIDE_PYTHON = Path(sys.executable).parent
 
 # Those that import a framework are left out where it is not used, or each process would import all of them.
-INSTRUMENTATIONS = ("django", "fastapi", "flask", "httpx", "requests", "starlette", "threading")
+_GRPC = ("grpc_aio_client", "grpc_aio_server", "grpc_client", "grpc_server")
+INSTRUMENTATIONS = ("django", "fastapi", "flask", *_GRPC, "httpx", "requests", "starlette", "threading")
 
 LAUNCHERS = {
     "otelctx run": (sys.executable, "-m", "otelctx.cli", "run"),
