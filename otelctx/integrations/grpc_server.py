@@ -1,8 +1,8 @@
 """
 gRPC servers: the request of a call, from its metadata, and from whom it came.
 
-OpenTelemetry's interceptors, for threads and for asyncio, read the metadata in one method, and there alone they could know
-the peer. The method is private; where it is gone, every caller is a stranger.
+OpenTelemetry's interceptors, for threads and for asyncio, read the metadata in one method, and there alone they could
+know the peer. The method is private; where it is gone, every caller is a stranger.
 """
 
 from __future__ import annotations

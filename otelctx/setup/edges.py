@@ -14,7 +14,7 @@ from typing import Any, Final
 from otelctx.boundaries import ending
 from otelctx.boundaries.imported import OnImport
 from otelctx.boundaries.patches import Patch
-from otelctx.integrations import django, flask, granian, gunicorn, hypercorn, uvicorn, werkzeug
+from otelctx.integrations import django, flask, granian, grpc_server, gunicorn, hypercorn, uvicorn, werkzeug
 
 
 def _asgi_edge(app: Any) -> Any:
@@ -53,6 +53,11 @@ def _patches(make: Callable[[ModuleType, Any], Patch], edge: Any, module: Module
     return (make(module, edge),)
 
 
-_ON_IMPORT: Final = OnImport({name: partial(_patches, make, edge) for name, (make, edge) in _EDGES.items()})
+_ON_IMPORT: Final = OnImport(
+    {
+        **{name: partial(_patches, make, edge) for name, (make, edge) in _EDGES.items()},
+        "opentelemetry.instrumentation.grpc._server": lambda module: (grpc_server.patch(module),),
+    }
+)
 
 install, uninstall = _ON_IMPORT.install, _ON_IMPORT.uninstall
