@@ -7,7 +7,7 @@ requests, and used. Where it has not got the functions that are asked, there are
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from opentelemetry.instrumentation import asgi
 from opentelemetry.instrumentation._semconv import _StabilityMode
@@ -81,7 +81,7 @@ class Semantics:
         """Return those of *attributes* that durations and sizes have, by the old conventions and by the new."""
         old: dict[str, Any] = asgi._parse_duration_attrs(attributes, _StabilityMode.DEFAULT)  # noqa: SLF001 - _NEEDED
         new: dict[str, Any] = asgi._parse_duration_attrs(attributes, _StabilityMode.HTTP)  # noqa: SLF001 - _NEEDED
-        target = asgi._collect_target_attribute(scope)  # noqa: SLF001 - _NEEDED
+        target = asgi._collect_target_attribute(cast("dict[str, Any]", scope))  # noqa: SLF001 - _NEEDED
         if target:
             old[HTTP_TARGET] = target
         return old, new
