@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
 from opentelemetry.context import attach
@@ -35,6 +35,11 @@ R = TypeVar("R")
 _INSIDE: Final = "otelctx.inside"
 
 
+@lru_cache
+def _variable(key: str) -> str:
+    return "HTTP_" + key.upper().replace("-", "_")
+
+
 class HeaderGetter(Getter[Environ]):
     """
     Reads the headers of a WSGI environ.
@@ -46,7 +51,7 @@ class HeaderGetter(Getter[Environ]):
 
     def get(self, carrier: Environ, key: str) -> list[str] | None:
         """Return the value of header *key*; a server joins repeated headers with commas."""
-        value = carrier.get("HTTP_" + key.upper().replace("-", "_"))
+        value = carrier.get(_variable(key))
         return None if value is None else [value]
 
     def keys(self, carrier: Environ) -> list[str]:

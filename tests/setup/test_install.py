@@ -113,6 +113,31 @@ class TestPropagator:
         """
         assert run(script, tmp_path) == [{}, ["traceparent", "tracestate"], True]
 
+    @pytest.mark.parametrize("ours_first", [True, False])
+    def test_what_is_named_beside_ours_passes_the_inbound_policy(self, tmp_path: Path, ours_first: bool) -> None:
+        script = f"""
+        from opentelemetry.baggage.propagation import W3CBaggagePropagator
+        from opentelemetry.propagators.composite import CompositePropagator
+        import otelctx
+        from otelctx.propagation.propagator import OtelctxPropagator
+
+        class Other(W3CBaggagePropagator):
+            fields = {{"baggage", "x-other"}}
+
+        both = [OtelctxPropagator(), Other()]
+        theirs = CompositePropagator(both if {ours_first} else both[::-1])
+        set_global_textmap(theirs)
+        install.install()
+        found = []
+        for peer in ("203.0.113.5", "10.0.0.1"):
+            with otelctx.request(carrier={{"baggage": "user_id=alice"}}, peer=peer):
+                found.append(otelctx.get("user_id"))
+        found.append("x-other" in get_global_textmap().fields)
+        install.uninstall()
+        print(json.dumps([*found, get_global_textmap() is theirs]))
+        """
+        assert run(script, tmp_path) == [None, "alice", True, True]
+
 
 class TestProviders:
     def test_the_meter_provider_counts_what_is_reported_once(self, tmp_path: Path) -> None:

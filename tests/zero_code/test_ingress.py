@@ -12,7 +12,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import grpc
+import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.zero_code.wire import STRANGER, TRUSTED, Proxy, exchange, raw_request
 
@@ -81,7 +84,7 @@ class Server:
         self.by_id[request_id] = trusted
         return request_id
 
-    def check(self) -> None:
+    def check(self, *, tenant: bool = True) -> None:
         """All that trusted peers sent is at the collector, and nothing of the others but their request ids."""
         spans, logs = self.service.spans(), self.service.logs()
         for request_id, trusted in self.by_id.items():
@@ -91,15 +94,14 @@ class Server:
             for found in (span, *its_logs):
                 assert found["trace_id"] == TRACE
                 fields = (found["user_id"], found["attributes"].get("tenant"))
-                assert fields == ((MARK, MARK) if trusted else (None, None)), (request_id, found)
+                assert fields == ((MARK, MARK if tenant else None) if trusted else (None, None)), (request_id, found)
         assert MARK not in json.dumps([f for f in (*spans, *logs) if not self.by_id.get(f["request_id"])])
         assert len(spans) == len(self.by_id)
 
 
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request: pytest.FixtureRequest, make_service: Any, rules: Path) -> Server:
-    flask = ("flask",) if "flask" in SERVERS[request.param] else ()
-    service = make_service(*SERVERS[request.param].split(), instrumentations=flask, OTELCTX_CONFIG=str(rules))
+    service = make_service(*SERVERS[request.param].split(), instrumentations=("flask",), OTELCTX_CONFIG=str(rules))
     service.wait_until_ready()
     return Server(service)
 
@@ -157,3 +159,100 @@ def test_of_a_stranger_nothing_but_a_valid_request_id_is_adopted(server: Server)
     # werkzeug's server ends at once on SIGTERM, and sends nothing any more.
     server.service.stop(signal.SIGINT)
     server.check()
+
+
+def test_over_http2_and_with_its_duplicates(start: Any, rules: Path) -> None:
+    service = start("hypercorn", "--bind", "127.0.0.1:{port}", "bare:app", OTELCTX_CONFIG=str(rules))
+    headers = [*(tuple(line.decode().split(": ", 1)) for line in FIELDS), ("baggage", f"plan={MARK}")]
+    ids = {}
+    for source in (TRUSTED, STRANGER):
+        transport = httpx.HTTPTransport(http1=False, http2=True, local_address=source)
+        with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{service.port}") as client:
+            answer = client.get("/items/1", headers=[*headers, ("x-request-id", f"h2-{source}")])
+            assert answer.http_version == "HTTP/2"
+            ids[source] = answer.headers["x-request-id"]
+            twice = client.get("/items/1", headers=[*headers, ("x-request-id", "one"), ("x-request-id", "two")])
+            assert re.fullmatch(UUID7, twice.headers["x-request-id"])
+            claims = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "10.0.0.1"), ("forwarded", "for=127.0.0.1")]
+            client.get("/items/1", headers=[*headers, ("x-request-id", f"claims-{source}"), *claims])
+    service.stop()
+    assert ids == {TRUSTED: f"h2-{TRUSTED}", STRANGER: f"h2-{STRANGER}"}
+    believed = {span["request_id"]: MARK in json.dumps(span) for span in service.spans()}
+    assert believed[ids[TRUSTED]]
+    assert not believed[ids[STRANGER]]
+    assert believed[f"claims-{TRUSTED}"]
+    assert not believed[f"claims-{STRANGER}"]
+    assert len(believed) == 6
+
+
+@pytest.mark.parametrize("server", ["uvicorn --port {port}", "hypercorn --bind 127.0.0.1:{port}"])
+def test_in_the_handshake_of_a_websocket(start: Any, rules: Path, server: str) -> None:
+    service = start(*server.split(), "shop:app", instrumentations=("fastapi",), OTELCTX_CONFIG=str(rules))
+    sent = [tuple(line.decode().split(": ", 1)) for line in FIELDS]
+    for source in (TRUSTED, STRANGER):
+        headers = [*sent, ("x-request-id", f"ws-{source}"), ("x-forwarded-for", "127.0.0.1")]
+        address = f"ws://127.0.0.1:{service.port}/socket"
+        with connect(address, additional_headers=headers, source_address=(source, 0)) as client:
+            assert client.response is not None
+            assert client.response.headers["x-request-id"] == f"ws-{source}"
+            client.send("alice")
+            assert client.recv() == f"ws-{source}"
+    service.stop()
+    spans = {span["request_id"]: span for span in service.spans() if span["kind"] == "server"}
+    assert spans[f"ws-{TRUSTED}"]["attributes"]["tenant"] == MARK
+    for found in (*service.spans(), *service.logs()):
+        if found["request_id"] != f"ws-{TRUSTED}":
+            assert MARK not in json.dumps(found)
+
+
+BEHIND_A_PROXY = f"""
+[otelctx.ingress]
+defaults = false
+trusted_proxies = ["{TRUSTED}"]
+
+[[otelctx.ingress.rules]]
+peers = ["10.0.0.0/8"]
+fields = ["*"]
+"""
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "uvicorn without proxy headers", "hypercorn", "gunicorn", "werkzeug"])
+def test_a_trusted_proxy_says_who_the_peer_is(start: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "otelctx.toml").write_text(BEHIND_A_PROXY)
+    config = str(tmp_path / "otelctx.toml")
+    server = Server(start(*SERVERS[name].split(), instrumentations=("flask",), OTELCTX_CONFIG=config))
+    forged = (b"x-forwarded-for: 10.0.0.8", b"forwarded: for=10.0.0.8", b"x-real-ip: 10.0.0.8")
+    for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+        with Proxy(server.service.port, header, "10.0.0.7").running() as proxy:
+            server.ask(named(f"inside-{header}"), trusted=True, port=proxy.port)
+        with Proxy(server.service.port, header, "203.0.113.66").running() as proxy:
+            server.ask(named(f"outside-{header}"), trusted=False, source=TRUSTED, port=proxy.port)
+            server.ask(named(f"forged-{header}"), *forged, trusted=False, source=TRUSTED, port=proxy.port)
+    # Past the proxy.
+    server.ask(named("direct"), trusted=False)
+    for number, line in enumerate(forged):
+        server.ask(named(f"direct-{number}"), line, trusted=False)
+    server.service.stop(signal.SIGINT)
+    server.check(tenant=False)
+
+
+def test_of_a_grpc_call(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "otelctx.toml").write_text(RULES.replace(STRANGER, TRUSTED))
+    local = f"unix:{tmp_path}/grpc"
+    service = start(
+        *("python", "grpc_app.py", "127.0.0.1:{port}", local),
+        instrumentations=("grpc_server",),
+        OTELCTX_CONFIG=str(tmp_path / "otelctx.toml"),
+    )
+    sent = [tuple(line.decode().split(": ", 1)) for line in FIELDS]
+    for request_id, target in (("stranger", f"127.0.0.1:{service.port}"), ("friend", local)):
+        with grpc.insecure_channel(target) as channel:
+            metadata = [*sent, ("x-request-id", request_id), ("x-forwarded-for", "10.0.0.1")]
+            assert channel.unary_unary("/s/Answer")(b"", metadata=metadata, timeout=30) == b"ok"
+    service.stop()
+    found = {span["request_id"]: span for span in service.spans()}
+    assert set(found) == {"stranger", "friend"}
+    assert (found["friend"]["user_id"], found["friend"]["attributes"]["tenant"]) == (MARK, MARK)
+    assert [log["user_id"] for log in service.logs(request_id="friend")] == [MARK]
+    assert MARK not in json.dumps([found["stranger"], service.logs(request_id="stranger")])
+    assert len(service.logs(request_id="stranger")) == 1

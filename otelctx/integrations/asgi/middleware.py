@@ -8,6 +8,7 @@ the access log. The middleware holds configuration only; the state of a request 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 _SERVED: Final = frozenset({"http", "websocket"})
 
 
+@lru_cache
+def _name(key: str) -> bytes:
+    return key.lower().encode("latin-1")
+
+
 class Headers(Getter[Scope]):
     """The headers of one scope, sorted once, since each propagator asks for several."""
 
@@ -43,7 +49,7 @@ class Headers(Getter[Scope]):
 
     def get(self, carrier: Scope, key: str) -> list[str] | None:  # noqa: ARG002 - the interface
         """Return all values of header *key*."""
-        found = self._values.get(key.lower().encode("latin-1"))
+        found = self._values.get(_name(key))
         return None if found is None else [value.decode("latin-1") for value in found]
 
     def keys(self, carrier: Scope) -> list[str]:  # noqa: ARG002 - the interface
