@@ -14,6 +14,8 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.instrumentation.asgi import ASGIGetter
 from opentelemetry.instrumentation.wsgi import WSGIGetter
+from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
+from opentelemetry.propagators.jaeger import JaegerPropagator
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator, default_getter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -460,3 +462,34 @@ class TestInsideAnother:
         context = OtelctxPropagator(Foreign()).extract(headers, with_peer(Context(), FAR))
         assert trace_of(context) is None
         assert {**fields_of(context), "request_id": None} == {"request_id": None, "tenant": "acme"}
+
+    @pytest.mark.parametrize(
+        ("other", "sent"),
+        [
+            (B3MultiFormat, {"x-b3-traceid": TRACE, "x-b3-spanid": "b7ad6b7169203331", "x-b3-sampled": "1"}),
+            (B3SingleFormat, {"b3": f"{TRACE}-b7ad6b7169203331-1"}),
+            (
+                JaegerPropagator,
+                {
+                    "uber-trace-id": f"{TRACE}:b7ad6b7169203331:0:1",
+                    "uberctx-user_id": "m",
+                    "jaeger-baggage": "user_id=m",
+                },
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("around", [RequestOpening, OtelctxPropagator])
+    def test_b3_and_jaeger(self, around: Any, other: type[TextMapPropagator], sent: dict[str, str]) -> None:
+        propagator = around(other())
+        mistrusted = Rule(Peers([FAR]), Trust(Mode.RESTART, fields=frozenset({"request_id"})))
+        ingress.replace(Ingress([mistrusted]))
+        context = propagator.extract({**sent, "x-request-id": "r1"}, with_peer(Context(), FAR))
+        assert fields_of(context) == {"request_id": "r1"}
+        assert trace_of(context) is None
+        request = current_request(context)
+        assert request is not None
+        assert request.link is not None
+        assert f"{request.link.trace_id:032x}" == TRACE
+        context = propagator.extract(sent, with_peer(Context(), NEAR))
+        assert trace_of(context) == TRACE
+        assert ("user_id" in fields_of(context)) == (other is JaegerPropagator)
