@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test matrix soak bench-boundaries check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test matrix soak bench-boundaries bench-codec fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ soak: $(READY) ## 1,000,000 requests through mixed boundaries, every value check
 
 bench-boundaries: $(READY) ## what each boundary costs, beside plain Python and OpenTelemetry's instrumentor
 	@$(BIN)/python benchmarks/boundaries.py
+
+bench-codec: $(READY) ## what encoding and decoding baggage costs, beside OpenTelemetry Python and JS
+	@$(BIN)/python benchmarks/codec.py $(ARGS)
+
+fuzz: $(READY) ## ten minutes of coverage-guided fuzzing of the codec; ARGS="-max_total_time=60" shortens it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@mkdir -p .cache/fuzz
+	@$(BIN)/python -m tests.fuzz -max_total_time=600 -max_len=20000 -len_control=0 -timeout=5 \
+	  -artifact_prefix=.cache/fuzz/ $(ARGS) .cache/fuzz tests/fuzz/corpus/codec
 
 check: lint types imports wheel ## every static check, and the built wheel in a clean environment
 

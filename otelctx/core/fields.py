@@ -34,6 +34,9 @@ _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._~:+/=@-]+")
 
 _ARGUMENTS: Final = frozenset({"carrier", "nested", "peer"})
 
+# The key of the marker: its value is how many members did not fit, here and in the services before.
+DROPPED: Final = "otelctx-dropped"
+
 _RESERVED_HEADERS: Final = frozenset(
     {
         *("traceparent", "tracestate", "baggage", "cookie", "set-cookie", "authorization", "proxy-authorization"),
@@ -131,6 +134,8 @@ class Field:
             raise self._error(
                 f"key {self.baggage_key!r} must be a token of RFC 9110; give it one, such as key='tenant'"
             )
+        if self.remote and self.baggage_key == DROPPED:
+            raise self._error(f"key {DROPPED!r} has a meaning of its own; choose another")
         if self.header is not None and not (is_token(self.header) and self.header == self.header.lower()):
             raise self._error(f"header {self.header!r} must be a lower-case header name, such as 'x-tenant'")
         if self.header in _RESERVED_HEADERS:

@@ -44,6 +44,7 @@ class TestField:
             (lambda: Field("a", remote=True, echo=True), "echo needs a header"),
             (lambda: Field("a", remote=True, key="a b"), "must be a token"),
             (lambda: Field("ä", remote=True), "must be a token"),
+            (lambda: Field("a", remote=True, key="otelctx-dropped"), "has a meaning of its own"),
             (lambda: Field("a", remote=True, header="X-A"), "lower-case header name"),
             (lambda: Field("a", remote=True, header="x a"), "lower-case header name"),
             (lambda: Field("a", remote=True, header=""), "lower-case header name"),

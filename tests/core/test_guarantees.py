@@ -734,7 +734,7 @@ class TestTelemetryNeverBreaksTheApplication:
             attach(baggage.set_baggage("colour", "\udcff"))
             assert otelctx.get("user_id") is None
             otelctx.inject(headers)
-        assert "colour=%3F" in headers["baggage"]
+        assert "colour=?" in headers["baggage"]
 
     def test_functions_of_a_declaration_that_raise_are_reported(self) -> None:
         def broken(*_: object) -> Any:

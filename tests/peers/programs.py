@@ -45,9 +45,16 @@ def node_peer(module: str) -> list[str]:
         if shutil.which("node") is None:
             raise MissingError("node is not installed")
         unfinished = CACHE / f"node-{os.getpid()}"
-        shutil.copytree(HERE / "node", unfinished)
-        _fetch(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"], unfinished)
-        unfinished.replace(folder)
+        try:
+            shutil.copytree(HERE / "node", unfinished)
+            _fetch(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"], unfinished)
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            # Another process was faster; its folder is as good.
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return ["node", str(folder / module)]
 
 

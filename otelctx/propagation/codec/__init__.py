@@ -5,8 +5,9 @@ Every rule names its clause of https://www.w3.org/TR/baggage/; `docs/wire.md` li
 linear time and bounded memory, and nothing that was encoded is kept, so a stale value is never sent.
 """
 
+from otelctx.core.fields import DROPPED
 from otelctx.propagation.codec.decoding import decode
-from otelctx.propagation.codec.encoding import DROPPED, dropped_count, encode
+from otelctx.propagation.codec.encoding import dropped_count, encode
 from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS
 
 __all__ = ["DROPPED", "MAX_BYTES", "MAX_MEMBERS", "decode", "dropped_count", "encode"]

@@ -7,14 +7,11 @@ Members leave whole or not at all; when not all fit, a marker says how many are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from re import Match
 from typing import Final
 
+from otelctx.core.fields import DROPPED
 from otelctx.core.reports import report
-from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS, is_encoded, is_key, is_plain, unsafe
-
-# The key of the marker: its value is how many members did not fit, here and in the services before.
-DROPPED: Final = "otelctx-dropped"
+from otelctx.propagation.codec.grammar import MAX_BYTES, MAX_MEMBERS, TEXT_OF, is_key, is_plain
 
 # More than this is not believed, nor counted further.
 _MOST: Final = 999_999_999
@@ -58,18 +55,13 @@ def _encode_each(members: Mapping[str, str], properties: Mapping[str, tuple[str,
         if not is_key(key):
             report("baggage.bad_key", "A baggage key was not a token of RFC 9110, and was left out")
             continue
-        # Section 3.3.1.3: "%" itself "MUST be percent-encoded". Beside it there are mostly spaces.
-        value = text.replace("%", "%25").replace(" ", "%20")
-        encoded[key] = f"{key}={value}" if is_encoded(value) else f"{key}={unsafe(_octets, value)}"
+        # A lone surrogate has no encoding; other code may have put one into the baggage. It becomes a question mark.
+        octets = text.encode("utf-8", "replace")
+        encoded[key] = f"{key}={''.join(map(TEXT_OF.__getitem__, octets))}"
         received = properties.get(key)
         if received is not None and received[0] == text:
             encoded[key] += received[1]
     return encoded
-
-
-def _octets(found: Match[str]) -> str:
-    # A lone surrogate has no encoding; other code may have put one into the baggage. It becomes a question mark.
-    return f"%{found[0].encode('utf-8', 'replace').hex('%').upper()}"
 
 
 def _shortened(encoded: dict[str, str], dropped_before: int) -> tuple[str, Sequence[str]]:

@@ -37,8 +37,11 @@ is_properties: Final = re.compile(rf"(?:;[ \t]*{TCHARS}[ \t]*(?:=[ \t]*(?:{_OCTE
 # A whole header of members without whitespace and properties: what nearly all senders send.
 is_compact: Final = re.compile(f"{TCHARS}={_OCTET}*(?:,{TCHARS}={_OCTET}*)*").fullmatch
 
-# Section 3.3.1.3: what is no octet "MUST be percent-encoded".
-unsafe: Final = re.compile(f"[^{_OCTET[1:]}+").sub
+# Section 3.3.1.3: what each octet of UTF-8 is sent as. What is no baggage-octet, and the percent sign itself, "MUST be
+# percent-encoded".
+TEXT_OF: Final = tuple(
+    chr(code) if code != ord("%") and is_encoded(chr(code)) else f"%{code:02X}" for code in range(0x100)
+)
 
 # A whole header of members that are their own encoding, each with one equal sign.
 _PLAIN: Final = r"[\x21\x23\x24\x26-\x2b\x2d-\x3a\x3c\x3e-\x5b\x5d-\x7e]"
