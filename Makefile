@@ -70,6 +70,12 @@ format: $(READY) ## let ruff format and fix what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+compose-demo: ## the shop in containers, with the real collector, Jaeger, Prometheus, Loki and Grafana, and a story from there
+	docker compose up --detach --build
+	docker compose run --rm visitor
+	@echo "Grafana http://127.0.0.1:3000  Jaeger http://127.0.0.1:16686  gateway http://127.0.0.1:8000"
+	@echo "docker compose --profile load up adds load; docker compose --profile '*' down --volumes ends it all"
+
 otelcol: ## get the real OpenTelemetry Collector for the tests: the pinned image, or a build of the same version
 	@collector-config/otelcol build
 

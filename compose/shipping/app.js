@@ -30,7 +30,7 @@ function log(severityNumber, body) {
 function inRequest(request, work) {
   let baggage = propagation.getActiveBaggage() ?? propagation.createBaggage();
   if (baggage.getEntry("request_id") === undefined) {
-    const asked = request.headers["x-request-id"];
+    const asked = request.headers["x-request-id"] ?? "";
     baggage = baggage.setEntry("request_id", { value: REQUEST_ID.test(asked) ? asked : randomUUID() });
   }
   const withBaggage = propagation.setBaggage(context.active(), baggage);

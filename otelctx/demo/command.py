@@ -24,6 +24,9 @@ def demo(
     collector: Annotated[
         str | None, typer.Option(metavar="URL", help="Use this collector instead of starting one.")
     ] = None,
+    gateway: Annotated[
+        str | None, typer.Option(metavar="URL", help="Visit this gateway instead of starting services.")
+    ] = None,
 ) -> None:
     """Start three services and a collector, send requests and show what happened to one of them."""
     try:
@@ -31,7 +34,7 @@ def demo(
             # Loading it takes as long as a quick Ctrl-C, which is to be answered too.
             from otelctx.demo.session import run  # noqa: PLC0415
 
-            run(keep=keep, json=json, collector=collector)
+            run(keep=keep, json=json, collector=collector, gateway=gateway)
     except KeyboardInterrupt:
         typer.echo("demo: interrupted, everything is stopped", err=True)
         raise typer.Exit(_INTERRUPTED) from None

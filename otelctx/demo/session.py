@@ -7,6 +7,7 @@ When it returns or raises, nothing that it started runs any more.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import httpx
 
@@ -14,10 +15,10 @@ from otelctx.demo.arrival import wait_for_stories
 from otelctx.demo.presentation import Presentation
 from otelctx.demo.stack import Stack, demo_stack
 from otelctx.demo.traffic import VISITS, pay_visits
-from otelctx.errors import CollectorError
+from otelctx.errors import CollectorError, OtelctxError
 
 
-def run(*, keep: bool, json: bool, collector: str | None) -> None:
+def run(*, keep: bool, json: bool, collector: str | None, gateway: str | None = None) -> None:
     """
     Run the demo with the options of its command.
 
@@ -27,19 +28,33 @@ def run(*, keep: bool, json: bool, collector: str | None) -> None:
     with Presentation(as_json=json) as presentation:
         if collector is not None:
             _require_collector(collector)
+        if gateway is not None:
+            _require_both(keep=keep, collector=collector)
+            _show(presentation, gateway_url=gateway, collector_url=collector or "")
+            return
         with demo_stack(collector_url=collector, progress=presentation.progress) as stack:
-            _show(stack, presentation)
+            _show(presentation, gateway_url=stack.gateway_url, collector_url=stack.collector_url, check=stack.check)
             if keep:
                 _keep(stack, presentation)
             else:
                 presentation.hint()
 
 
-def _show(stack: Stack, presentation: Presentation) -> None:
+def _nothing_can_die() -> None:
+    return
+
+
+def _show(
+    presentation: Presentation,
+    *,
+    gateway_url: str,
+    collector_url: str,
+    check: Callable[[], None] = _nothing_can_die,
+) -> None:
     presentation.progress("sending requests of alice and bob")
-    answers = pay_visits(VISITS, gateway_url=stack.gateway_url, check=stack.check)
+    answers = pay_visits(VISITS, gateway_url=gateway_url, check=check)
     presentation.progress("waiting for the telemetry")
-    stories = wait_for_stories(stack.collector_url, answers, check=stack.check)
+    stories = wait_for_stories(collector_url, answers, check=check)
     presentation.show(answers, stories[answers[0].request_id])
 
 
@@ -52,6 +67,12 @@ def _keep(stack: Stack, presentation: Presentation) -> None:
             time.sleep(0.2)
     except KeyboardInterrupt:
         return
+
+
+def _require_both(*, keep: bool, collector: str | None) -> None:
+    if collector is None or keep:
+        message = "'--gateway' visits services that run already: it needs '--collector' and keeps nothing"
+        raise OtelctxError(message)
 
 
 def _require_collector(url: str) -> None:
