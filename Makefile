@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test matrix soak bench-boundaries bench-codec fuzz check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test matrix soak bench-boundaries bench-codec bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ matrix: $(READY) ## run every claim on every boundary, and print the table to do
 
 soak: $(READY) ## 1,000,000 requests through mixed boundaries, every value checked; ARGS="--minutes 5" shortens it
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+bench-collector: $(READY) ## what a span costs the real collector, for each configuration
+	@$(BIN)/python -m benchmarks.collector
 
 bench-boundaries: $(READY) ## what each boundary costs, beside plain Python and OpenTelemetry's instrumentor
 	@$(BIN)/python benchmarks/boundaries.py

@@ -5,7 +5,7 @@ Each variant runs in a process of its own, and they take turns, so that what els
 Everything is done inside a request (or with a baggage entry, where there is no otelctx). Medians of all turns.
 """
 
-# ruff: noqa: D103, INP001, T201 - a script: the table names what is measured, and this prints it
+# ruff: noqa: D103, T201 - a script: the table names what is measured, and this prints it
 
 from __future__ import annotations
 
