@@ -2,6 +2,8 @@
 //
 //	{"decode": ["header", …]}       → {"members": {"key": "value"}}
 //	{"encode": {"key": "value"}}    → {"header": "…"}
+//
+// With the argument "http" it is a server instead: see http.go.
 package main
 
 import (
@@ -32,7 +34,7 @@ func decode(headers []string) map[string]string {
 	return members
 }
 
-func encode(members map[string]string) (string, error) {
+func bagOf(members map[string]string) (baggage.Baggage, error) {
 	keys := make([]string, 0, len(members))
 	for key := range members {
 		keys = append(keys, key)
@@ -42,11 +44,15 @@ func encode(members map[string]string) (string, error) {
 	for _, key := range keys {
 		member, err := baggage.NewMemberRaw(key, members[key])
 		if err != nil {
-			return "", err
+			return baggage.Baggage{}, err
 		}
 		list = append(list, member)
 	}
-	bag, err := baggage.New(list...)
+	return baggage.New(list...)
+}
+
+func encode(members map[string]string) (string, error) {
+	bag, err := bagOf(members)
 	if err != nil {
 		return "", err
 	}
@@ -67,6 +73,9 @@ func answer(asked question) any {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "http" {
+		log.Fatal(serve())
+	}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<24)
 	out := json.NewEncoder(os.Stdout)
