@@ -5,7 +5,7 @@ Each is a process of its own that times itself, in CPU time. They take turns, ea
 times of one turn, and its median over all turns is what counts.
 """
 
-# ruff: noqa: D103, INP001, S101, T201 - a script: the table names what is measured, and this prints it
+# ruff: noqa: D103, S101, T201 - a script: the table names what is measured, and this prints it
 
 from __future__ import annotations
 

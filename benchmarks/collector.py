@@ -42,7 +42,7 @@ CONFIGURATIONS = {
     "base": ("base.yaml",),
     "agent, to 2 gateways": ("base.yaml", "gateway/agent.yaml"),
     "production, keeps 10 %": ("base.yaml", "production.yaml"),
-    "the same, queue without fsync": ("base.yaml", "production.yaml", "yaml:extensions::file_storage::fsync: false"),
+    "the same, queue with fsync": ("base.yaml", "production.yaml", "yaml:extensions::file_storage::fsync: true"),
     "production, keeps 100 %": ("base.yaml", "production.yaml"),
 }
 

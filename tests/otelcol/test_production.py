@@ -183,7 +183,9 @@ class TestRedaction:
 class TestQueue:
     """What the collector has accepted survives its own death; what it cannot take, it refuses."""
 
-    def test_a_killed_collector_delivers_when_it_is_back(self, site: Site) -> None:
+    def test_a_killed_collector_delivers_when_it_is_back(self, site: Site, binary: str) -> None:
+        if binary.endswith("-of-image"):
+            pytest.skip("a kill reaches the client of the container and not what runs in it")
         host = own_address()
         settings = {**SOON, "OTELCOL_KEEP_PERCENT": "100"}
         collector = site.otelcol(*FILES, backend=f"{host}:4317", settings=settings)
