@@ -20,7 +20,10 @@ from otelctx.setup import config
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "collector-config" / "README.md"]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "collector-config/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def blocks(language: str) -> list[str]:
@@ -130,7 +133,7 @@ class TestTheExample:
 
 
 class TestTheDocuments:
-    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
     def test_what_they_point_to_is_there(self, document: Path) -> None:
         targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8"))
         assert [target for target in targets if not (document.parent / target).exists()] == []
