@@ -26,11 +26,13 @@ def run(*, keep: bool, json: bool, collector: str | None, gateway: str | None = 
         OtelctxError: when something is not as it should be; the message says what.
     """
     with Presentation(as_json=json) as presentation:
+        if gateway is not None and (collector is None or keep):
+            message = "'--gateway' visits services that run already: it needs '--collector' and keeps nothing"
+            raise OtelctxError(message)
         if collector is not None:
             _require_collector(collector)
-        if gateway is not None:
-            _require_both(keep=keep, collector=collector)
-            _show(presentation, gateway_url=gateway, collector_url=collector or "")
+        if gateway is not None and collector is not None:
+            _show(presentation, gateway_url=gateway, collector_url=collector)
             return
         with demo_stack(collector_url=collector, progress=presentation.progress) as stack:
             _show(presentation, gateway_url=stack.gateway_url, collector_url=stack.collector_url, check=stack.check)
@@ -67,12 +69,6 @@ def _keep(stack: Stack, presentation: Presentation) -> None:
             time.sleep(0.2)
     except KeyboardInterrupt:
         return
-
-
-def _require_both(*, keep: bool, collector: str | None) -> None:
-    if collector is None or keep:
-        message = "'--gateway' visits services that run already: it needs '--collector' and keeps nothing"
-        raise OtelctxError(message)
 
 
 def _require_collector(url: str) -> None:

@@ -188,3 +188,15 @@ class TestCollector:
             assert run.end() == 3
         assert "No collector answers at http://127.0.0.1:1; start one with 'otelctx collector'" in run.errors
         assert leftovers.soon(1) == []
+
+    @pytest.mark.parametrize("others", [[], ["--keep", "--collector", "http://127.0.0.1:1"]])
+    def test_a_gateway_that_runs_already_needs_its_collector_and_is_not_kept(self, others: list[str]) -> None:
+        done = subprocess.run(
+            [*COMMAND, "--gateway", "http://127.0.0.1:1", *others],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "it needs '--collector' and keeps nothing" in done.stderr
