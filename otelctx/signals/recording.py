@@ -179,9 +179,19 @@ class RecordingSpan(Span):
         return tuple(self._events) if "_events" in self.__dict__ else ()
 
     @property
+    def dropped_events(self) -> int:
+        """How many events were left out for the limit."""
+        return super().dropped_events if "_events" in self.__dict__ else 0
+
+    @property
     def links(self) -> Sequence[Link]:
         """The links of now."""
         return tuple(self._links) if "_links" in self.__dict__ else ()
+
+    @property
+    def dropped_links(self) -> int:
+        """How many links were left out for the limit."""
+        return super().dropped_links if "_links" in self.__dict__ else 0
 
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Begin, and tell the processors."""

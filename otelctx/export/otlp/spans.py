@@ -1,0 +1,175 @@
+"""
+Spans as the bytes of an ExportTraceServiceRequest.
+
+Field numbers are those of opentelemetry/proto/trace/v1/trace.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import DEFAULT_TRACE_STATE, Link, SpanKind, Status, StatusCode
+
+from otelctx.export.otlp.attributes import AttributeEncoder
+from otelctx.export.otlp.grouping import Refused, encode_each, report_refused
+from otelctx.export.otlp.stored import reader_of
+from otelctx.export.otlp.wire import (
+    FIXED32,
+    FIXED64,
+    LENGTH,
+    VARINT,
+    fixed32,
+    fixed64_field,
+    length_delimited,
+    tag,
+    text_field,
+    uint32_field,
+    varint,
+)
+
+# Span. An id is a field of known length: its tag here is with the length.
+_TRACE_ID: Final = tag(1, LENGTH) + varint(16)
+_SPAN_ID: Final = tag(2, LENGTH) + varint(8)
+_TRACE_STATE: Final = tag(3, LENGTH)
+_PARENT_SPAN_ID: Final = tag(4, LENGTH) + varint(8)
+_NAME: Final = tag(5, LENGTH)
+_KIND: Final = tag(6, VARINT)
+_START: Final = tag(7, FIXED64)
+_END: Final = tag(8, FIXED64)
+_ATTRIBUTES: Final = 9
+_DROPPED_ATTRIBUTES: Final = tag(10, VARINT)
+_EVENTS: Final = tag(11, LENGTH)
+_DROPPED_EVENTS: Final = tag(12, VARINT)
+_LINKS: Final = tag(13, LENGTH)
+_DROPPED_LINKS: Final = tag(14, VARINT)
+_STATUS: Final = tag(15, LENGTH)
+_FLAGS: Final = tag(16, FIXED32)
+# Span.Event
+_EVENT_TIME: Final = tag(1, FIXED64)
+_EVENT_NAME: Final = tag(2, LENGTH)
+_EVENT_ATTRIBUTES: Final = 3
+_EVENT_DROPPED_ATTRIBUTES: Final = tag(4, VARINT)
+# Span.Link
+_LINK_ATTRIBUTES: Final = 4
+_LINK_DROPPED_ATTRIBUTES: Final = tag(5, VARINT)
+_LINK_FLAGS: Final = tag(6, FIXED32)
+# Status
+_MESSAGE: Final = tag(2, LENGTH)
+_CODE: Final = tag(3, VARINT)
+
+# Members of an enum are there for good; their ids are quicker to look up than they are, whose hash is a call.
+_KINDS: Final = {id(kind): _KIND + varint(kind.value + 1) for kind in SpanKind}
+_CODES: Final = {id(code): _CODE + varint(code.value) if code.value else b"" for code in StatusCode}
+# SpanFlags: it is known whether the parent, or the span linked to, is remote; and it is.
+_LOCAL_BITS: Final = fixed32(0x100)
+_REMOTE_BITS: Final = fixed32(0x300)
+_LOCAL: Final = _FLAGS + _LOCAL_BITS
+_REMOTE: Final = _FLAGS + _REMOTE_BITS
+_LOCAL_LINK: Final = _LINK_FLAGS + _LOCAL_BITS
+_REMOTE_LINK: Final = _LINK_FLAGS + _REMOTE_BITS
+# Both times at once, each with its tag of one byte.
+_times: Final = Struct("<cQcQ").pack
+
+
+def encode_spans(spans: Sequence[ReadableSpan], refused: Refused = report_refused) -> bytes:
+    """
+    Return the serialised ExportTraceServiceRequest of *spans*.
+
+    Args:
+        spans: what the SDK hands to an exporter.
+        refused: told of each span that cannot be encoded and is left out.
+    """
+    return encode_each(spans, _SpanEncoder().encode, refused)
+
+
+class _SpanEncoder:
+    """Encodes the spans of one batch."""
+
+    __slots__ = ("_attributes", "_event_attributes", "_link_attributes", "_names", "_status", "_status_field")
+
+    def __init__(self) -> None:
+        self._attributes = AttributeEncoder(_ATTRIBUTES)
+        self._event_attributes = AttributeEncoder(_EVENT_ATTRIBUTES)
+        self._link_attributes = AttributeEncoder(_LINK_ATTRIBUTES)
+        self._names: dict[str, bytes] = {}
+        # Nearly all spans of a batch have the one status that the SDK begins with.
+        self._status: Status | None = None
+        self._status_field = b""
+
+    def encode(self, span: ReadableSpan) -> bytes:
+        """Return the body of a Span."""
+        span_type: type = type(span)
+        (
+            context,
+            parent,
+            name,
+            kind,
+            start,
+            end,
+            attributes,
+            dropped_attributes,
+            events,
+            dropped_events,
+            links,
+            dropped_links,
+            status,
+        ) = reader_of(span_type)(span)
+        trace_id, span_id, _, _, trace_state, _ = context
+        parts = [_TRACE_ID, trace_id.to_bytes(16, "big"), _SPAN_ID, span_id.to_bytes(8, "big")]
+        if trace_state is not DEFAULT_TRACE_STATE and trace_state:
+            parts.append(text_field(_TRACE_STATE, ",".join(f"{key}={value}" for key, value in trace_state.items())))
+        flags = _LOCAL
+        if parent is not None:
+            _, parent_id, remote, _, _, _ = parent
+            parts.append(_PARENT_SPAN_ID)
+            parts.append(parent_id.to_bytes(8, "big"))
+            if remote:
+                flags = _REMOTE
+        try:
+            parts.append(self._names[name])
+        except KeyError:
+            self._names[name] = field = text_field(_NAME, name)
+            parts.append(field)
+        parts.append(_KINDS[id(kind)])
+        if start and end:
+            parts.append(_times(_START, start, _END, end))
+        else:
+            parts += (fixed64_field(_START, start), fixed64_field(_END, end))
+        self._attributes.add_to(parts, attributes)
+        if dropped_attributes:
+            parts.append(uint32_field(_DROPPED_ATTRIBUTES, dropped_attributes))
+        if events or dropped_events:
+            parts += [length_delimited(_EVENTS, self._event(event)) for event in events]
+            parts.append(uint32_field(_DROPPED_EVENTS, dropped_events))
+        if links or dropped_links:
+            parts += [length_delimited(_LINKS, self._link(link)) for link in links]
+            parts.append(uint32_field(_DROPPED_LINKS, dropped_links))
+        if status is not self._status:
+            self._status_field, self._status = _status(status), status
+        parts.append(self._status_field)
+        parts.append(flags)
+        return b"".join(parts)
+
+    def _event(self, event: Event) -> bytes:
+        parts = [fixed64_field(_EVENT_TIME, event.timestamp), text_field(_EVENT_NAME, event.name)]
+        self._event_attributes.add_to(parts, event.attributes)
+        parts.append(uint32_field(_EVENT_DROPPED_ATTRIBUTES, event.dropped_attributes))
+        return b"".join(parts)
+
+    def _link(self, link: Link) -> bytes:
+        context = link.context
+        parts = [_TRACE_ID, context.trace_id.to_bytes(16, "big"), _SPAN_ID, context.span_id.to_bytes(8, "big")]
+        self._link_attributes.add_to(parts, link.attributes)
+        parts.append(uint32_field(_LINK_DROPPED_ATTRIBUTES, link.dropped_attributes))
+        parts.append(_REMOTE_LINK if context.is_remote else _LOCAL_LINK)
+        return b"".join(parts)
+
+
+def _status(status: Status | None) -> bytes:
+    if status is None:
+        return b""
+    code = _CODES[id(status.status_code)]
+    return length_delimited(_STATUS, text_field(_MESSAGE, status.description) + code)

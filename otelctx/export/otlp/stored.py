@@ -1,0 +1,136 @@
+"""
+Stored spans: what a span holds, read from where the SDK keeps it.
+
+Through its public properties, reading a span copies its events and links under a lock, also when there are none, and
+asks for types at each count. That takes 3 µs, where all of the encoding is to take 5. So spans of types that publish
+just what they store are read by the private names below, and all others through their properties. Whether the names
+still mean what they did is tried out once, on a span made for it.
+
+Private names used, in `opentelemetry.sdk.trace.ReadableSpan`, opentelemetry-sdk 1.39 to 1.45: `_context`, `_parent`,
+`_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links`, `_status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
+
+# A plain tuple: one with names takes longer to make than to read.
+Reading: TypeAlias = tuple[
+    SpanContext,
+    "SpanContext | None",  # the parent's
+    str,  # the name
+    SpanKind,
+    "int | None",  # start
+    "int | None",  # end
+    "Mapping[str, Any]",  # the attributes
+    int,  # attributes dropped
+    Sequence[Event],
+    int,  # events dropped
+    Sequence[Link],
+    int,  # links dropped
+    "Status | None",
+]
+
+_PROPERTIES: Final = (
+    "attributes",
+    "dropped_attributes",
+    "dropped_events",
+    "dropped_links",
+    "end_time",
+    "events",
+    "kind",
+    "links",
+    "name",
+    "parent",
+    "start_time",
+    "status",
+)
+
+
+def read_published(span: ReadableSpan) -> Reading:
+    """Return what the public properties of *span* say."""
+    return (
+        span.get_span_context(),  # type: ignore[return-value] # a span that was started has one
+        span.parent,
+        span.name,
+        span.kind,
+        span.start_time,
+        span.end_time,
+        span.attributes or {},
+        span.dropped_attributes,
+        span.events,
+        span.dropped_events,
+        span.links,
+        span.dropped_links,
+        span.status,
+    )
+
+
+def read_stored(span: ReadableSpan) -> Reading:
+    """Return the same from where the SDK's spans store it, as far as *span* does."""
+    try:
+        attributes: Any = span._attributes  # noqa: SLF001 - see the module's docstring
+        events: Any = span._events  # noqa: SLF001 - the same
+        links: Any = span._links  # noqa: SLF001 - the same
+        return (
+            span._context,  # type: ignore[return-value] # noqa: SLF001 - the same
+            span._parent,  # noqa: SLF001 - the same
+            span._name,  # noqa: SLF001 - the same
+            span._kind,  # noqa: SLF001 - the same
+            span._start_time,  # noqa: SLF001 - the same
+            span._end_time,  # noqa: SLF001 - the same
+            attributes,
+            attributes.dropped,
+            tuple(events) if events else (),
+            events.dropped,
+            tuple(links) if links else (),
+            links.dropped,
+            span._status,  # noqa: SLF001 - the same
+        )
+    except AttributeError:
+        # A span that somebody made by hand, with a dict or a tuple in it.
+        return read_published(span)
+
+
+@lru_cache(maxsize=64)
+def reader_of(kind: type[Any]) -> Callable[[ReadableSpan], Reading]:
+    """Return the quickest function that reads spans of that type right."""
+    own = any(getattr(kind, name) is not getattr(ReadableSpan, name) for name in _PROPERTIES)
+    own = own or kind.get_span_context not in (ReadableSpan.get_span_context, Span.get_span_context)
+    return read_published if own or not _names_hold() else read_stored
+
+
+def _names_hold() -> bool:
+    """Tell whether a span of this SDK stores what it publishes under the names that are read here."""
+    link = Link(SpanContext(3, 4, is_remote=False, trace_flags=TraceFlags(1)))
+    attributes = BoundedAttributes(attributes={"key": "value"})
+    attributes.dropped = 1
+    span = ReadableSpan(
+        "name",
+        SpanContext(1, 2, is_remote=False),
+        parent=link.context,
+        resource=Resource.get_empty(),
+        attributes=attributes,
+        events=BoundedList.from_seq(1, [Event("first", timestamp=5), Event("second", timestamp=6)]),
+        links=BoundedList.from_seq(1, [link, link, link]),
+        kind=SpanKind.CLIENT,
+        status=Status(),
+        start_time=7,
+        end_time=8,
+    )
+    stored, published = read_stored(span), read_published(span)
+    return all(map(_say_the_same, stored, published))
+
+
+def _say_the_same(stored: object, published: object) -> bool:
+    if isinstance(stored, Mapping) and isinstance(published, Mapping):
+        return dict(stored) == dict(published)
+    return stored == published
