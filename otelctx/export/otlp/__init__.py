@@ -6,8 +6,9 @@ deliberate differences. It never raises for what a record holds: one that cannot
 reported.
 """
 
+from otelctx.export.otlp.grouping import Refused
 from otelctx.export.otlp.logs import encode_logs
 from otelctx.export.otlp.metrics import encode_metrics
 from otelctx.export.otlp.spans import encode_spans
 
-__all__ = ["encode_logs", "encode_metrics", "encode_spans"]
+__all__ = ["Refused", "encode_logs", "encode_metrics", "encode_spans"]

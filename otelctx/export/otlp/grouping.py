@@ -34,13 +34,13 @@ _VERSION: Final = tag(2, LENGTH)
 _SCOPE_ATTRIBUTES: Final = 3
 
 
-# Told of each item that is left out, with the reason.
-Refused: TypeAlias = Callable[[Exception], None]
+# Told why something is left out, and how many items that is.
+Refused: TypeAlias = Callable[[Exception, int], None]
 
 
-def report_refused(error: Exception) -> None:
+def report_refused(error: Exception, items: int) -> None:
     """Count and report, for a caller that does no more with it."""
-    report("export.encoding", "Telemetry that cannot be encoded is left out: %s", type(error).__name__)
+    report("export.encoding", "Telemetry (%d) that cannot be encoded is dropped: %s", items, type(error).__name__)
 
 
 class Record(Protocol):
@@ -107,11 +107,20 @@ class Groups:
         return b"".join(request)
 
 
-def encode_each(records: Iterable[RecordT], encode: Callable[[RecordT], bytes], refused: Refused) -> bytes:
+def _one(_: object) -> int:
+    return 1
+
+
+def encode_each(
+    records: Iterable[RecordT],
+    encode: Callable[[RecordT], bytes],
+    refused: Refused,
+    items_of: Callable[[RecordT], int] = _one,
+) -> bytes:
     """
     Return the request with the *records*, each the message that *encode* returns.
 
-    One that cannot be encoded is left out and told to *refused*; the others are to arrive.
+    One that cannot be encoded is left out, and *refused* is told how many items it had; the others are to arrive.
     """
     groups = Groups()
     # Sizes repeat, and so do resource and scope from one record to the next.
@@ -124,7 +133,7 @@ def encode_each(records: Iterable[RecordT], encode: Callable[[RecordT], bytes], 
                 resource, scope = record.resource, record.instrumentation_scope
                 group = groups.records_of(resource, scope)
         except Exception as error:  # noqa: BLE001 - told; a record may hold whatever the application has put in
-            refused(error)
+            refused(error, items_of(record))
             continue
         size = len(body)
         if size not in before:

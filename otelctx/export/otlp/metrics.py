@@ -40,9 +40,9 @@ def encode_metrics(data: MetricsData, refused: Refused = report_refused) -> byte
 
     Args:
         data: what the SDK hands to an exporter.
-        refused: told of each data point, or metric as a whole, that cannot be encoded and is left out.
+        refused: told of data points that cannot be encoded and are left out.
     """
-    return encode_each(_metrics_of(data), _MetricEncoder(refused).encode, refused)
+    return encode_each(_metrics_of(data), _MetricEncoder(refused).encode, refused, _points_of)
 
 
 class _From(NamedTuple):
@@ -58,6 +58,11 @@ def _metrics_of(data: MetricsData) -> Iterator[_From]:
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 yield _From(resource_metrics.resource, scope_metrics.scope, metric)
+
+
+def _points_of(located: _From) -> int:
+    # What cannot be encoded may have no points, whatever its type says.
+    return len(getattr(located.metric.data, "data_points", ()))
 
 
 class _MetricEncoder:
@@ -95,7 +100,7 @@ class _MetricEncoder:
             try:
                 body = encode(point)
             except Exception as error:  # noqa: BLE001 - told; whatever is wrong with this one, the others are to arrive
-                self._refused(error)
+                self._refused(error, 1)
                 continue
             parts += (_DATA_POINTS, varint(len(body)), body)
         # As the SDK's encoder does: a metric without points says nothing of its kind.

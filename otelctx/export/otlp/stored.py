@@ -3,8 +3,8 @@ Stored spans: what a span holds, read from where the SDK keeps it.
 
 Through its public properties, reading a span copies its events and links under a lock, also when there are none, and
 asks for types at each count. That takes 3 µs, where all of the encoding is to take 5. So spans of types that publish
-just what they store are read by the private names below, and all others through their properties. Whether the names
-still mean what they did is tried out once, on a span made for it.
+just what they store are read by the private names below, ours by a call, and all others through their properties.
+Whether the names still mean what they did is tried out once, on a span made for it.
 
 Private names used, in `opentelemetry.sdk.trace.ReadableSpan`, opentelemetry-sdk 1.39 to 1.45: `_context`, `_parent`,
 `_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links`, `_status`.
@@ -12,9 +12,9 @@ Private names used, in `opentelemetry.sdk.trace.ReadableSpan`, opentelemetry-sdk
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
@@ -22,22 +22,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, Span
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
-# A plain tuple: one with names takes longer to make than to read.
-Reading: TypeAlias = tuple[
-    SpanContext,
-    "SpanContext | None",  # the parent's
-    str,  # the name
-    SpanKind,
-    "int | None",  # start
-    "int | None",  # end
-    "Mapping[str, Any]",  # the attributes
-    int,  # attributes dropped
-    Sequence[Event],
-    int,  # events dropped
-    Sequence[Link],
-    int,  # links dropped
-    "Status | None",
-]
+from otelctx.signals.recording import RecordingSpan, SpanContents
 
 _PROPERTIES: Final = (
     "attributes",
@@ -55,7 +40,7 @@ _PROPERTIES: Final = (
 )
 
 
-def read_published(span: ReadableSpan) -> Reading:
+def read_published(span: ReadableSpan) -> SpanContents:
     """Return what the public properties of *span* say."""
     return (
         span.get_span_context(),  # type: ignore[return-value] # a span that was started has one
@@ -74,7 +59,7 @@ def read_published(span: ReadableSpan) -> Reading:
     )
 
 
-def read_stored(span: ReadableSpan) -> Reading:
+def read_stored(span: ReadableSpan) -> SpanContents:
     """Return the same from where the SDK's spans store it, as far as *span* does."""
     try:
         attributes: Any = span._attributes  # noqa: SLF001 - see the module's docstring
@@ -101,11 +86,13 @@ def read_stored(span: ReadableSpan) -> Reading:
 
 
 @lru_cache(maxsize=64)
-def reader_of(kind: type[Any]) -> Callable[[ReadableSpan], Reading]:
+def reader_of(kind: type[Any]) -> Callable[[Any], SpanContents]:
     """Return the quickest function that reads spans of that type right."""
-    own = any(getattr(kind, name) is not getattr(ReadableSpan, name) for name in _PROPERTIES)
-    own = own or kind.get_span_context not in (ReadableSpan.get_span_context, Span.get_span_context)
-    return read_published if own or not _names_hold() else read_stored
+    if kind is RecordingSpan:
+        return RecordingSpan.contents
+    is_plain = all(getattr(kind, name) is getattr(ReadableSpan, name) for name in _PROPERTIES)
+    is_plain = is_plain and kind.get_span_context in (ReadableSpan.get_span_context, Span.get_span_context)
+    return read_stored if is_plain and _names_hold() else read_published
 
 
 def _names_hold() -> bool:

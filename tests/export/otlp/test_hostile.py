@@ -197,10 +197,15 @@ class TestBadRecord:
         assert counts() == {"export.encoding": 1}
 
     def test_a_caller_may_count_for_itself(self) -> None:
-        refused: list[Exception] = []
-        encode_spans([span(), span(12)], refused.append)
-        encode_metrics(MetricsData([metrics(gauge(2**63))]), refused.append)
-        assert len(refused) == 2
+        refused: list[int] = []
+
+        def count(_: Exception, items: int) -> None:
+            refused.append(items)
+
+        encode_spans([span(), span(12)], count)
+        encode_logs([log_record(timestamp=-1)], count)
+        encode_metrics(MetricsData([metrics(gauge(2**63), gauge(1, 2, 3, name=4))]), count)
+        assert refused == [1, 1, 1, 3]
         assert counts() == {}
 
 
