@@ -9,11 +9,13 @@ batch: nothing is stale, shared by threads, kept of a value, or without bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from otelctx.core.reports import report
-from otelctx.export.otlp.values import key_value
+from otelctx.export.otlp.values import key_value, text_header
 from otelctx.export.otlp.wire import LENGTH, length_delimited, tag, utf8
+
+_TEXT: Final = frozenset({str})
 
 
 class AttributeEncoder:
@@ -25,8 +27,8 @@ class AttributeEncoder:
         """Encode as *field* of its message."""
         self._tag = tag(field, LENGTH)
         self._before_texts: dict[str, dict[int, bytes]] = {}
-        # By type: 1 and True are the same key of a dict.
-        self._known: dict[type, dict[str, dict[Any, bytes]]] = {int: {}, bool: {}, type(None): {}}
+        # By type: 1 and True are the same key of a dict. Of tuples, those of text.
+        self._known: dict[type, dict[str, dict[Any, bytes]]] = {int: {}, bool: {}, type(None): {}, tuple: {}}
 
     def add_to(self, parts: list[bytes], attributes: Mapping[str, Any] | None) -> None:
         """Append the fields of *attributes*; what cannot be encoded is left out, counted and reported."""
@@ -44,7 +46,7 @@ class AttributeEncoder:
                 else:
                     parts.append(header)
                     parts.append(text)
-            elif kind in known:
+            elif kind in known and (kind is not tuple or _TEXT.issuperset(map(type, value))):
                 try:
                     field = known[kind][key].get(value)
                 except KeyError:
@@ -60,11 +62,12 @@ class AttributeEncoder:
         return b"".join(parts)
 
     def _text(self, key: str, value: str) -> bytes:
-        field = self._field(key, value)
-        if field:
-            length = len(utf8(value))
-            self._before_texts.setdefault(key, {})[length] = field[: len(field) - length]
-        return field
+        if type(key) is not str:
+            return self._field(key, value)
+        text = utf8(value)
+        header = text_header(self._tag, key, len(text))
+        self._before_texts.setdefault(key, {})[len(text)] = header
+        return header + text
 
     def _remembered(self, kind: type, key: str, value: Any) -> bytes:
         field = self._known[kind].setdefault(key, {})[value] = self._field(key, value)

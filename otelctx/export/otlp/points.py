@@ -97,13 +97,15 @@ class PointEncoder:
         return self._number_from(fixed64_field(_START, point.start_time_unix_nano), point)
 
     def _number_from(self, start: bytes, point: NumberDataPoint) -> bytes:
-        is_int = isinstance(point.value, int)
+        value = point.value
+        is_int = isinstance(value, int)
         parts = [start, fixed64_field(_TIME, point.time_unix_nano)]
         if not is_int:
-            parts += (_NUMBER_DOUBLE, double(point.value))
-        parts += [length_delimited(_NUMBER_EXEMPLARS, self._exemplar_of(exemplar)) for exemplar in point.exemplars]
+            parts += (_NUMBER_DOUBLE, double(value))
+        if point.exemplars:
+            parts += [length_delimited(_NUMBER_EXEMPLARS, self._exemplar_of(each)) for each in point.exemplars]
         if is_int:
-            parts += (_NUMBER_INT, sfixed64(point.value))
+            parts += (_NUMBER_INT, sfixed64(value))
         self._number.add_to(parts, point.attributes)
         return b"".join(parts)
 
@@ -115,13 +117,15 @@ class PointEncoder:
             fixed64_field(_TIME, point.time_unix_nano),
             fixed64_field(_COUNT, point.count),
             _optional_double(_SUM, point.sum),
-            length_delimited(_BUCKET_COUNTS, pack(f"<{len(counts)}Q", *counts)) if counts else b"",
         ]
+        if counts:
+            parts += (_BUCKET_COUNTS, varint(8 * len(counts)), pack(f"<{len(counts)}Q", *counts))
         if bounds is not self._bounds:
             field = length_delimited(_BOUNDS, pack(f"<{len(bounds)}d", *bounds)) if bounds else b""
             self._bounds, self._bounds_field = bounds, field
         parts.append(self._bounds_field)
-        parts += [length_delimited(_EXEMPLARS, self._exemplar_of(exemplar)) for exemplar in point.exemplars]
+        if point.exemplars:
+            parts += [length_delimited(_EXEMPLARS, self._exemplar_of(exemplar)) for exemplar in point.exemplars]
         self._attributes.add_to(parts, point.attributes)
         parts += (_optional_double(_MIN, point.min), _optional_double(_MAX, point.max))
         return b"".join(parts)

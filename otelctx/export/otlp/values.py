@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from otelctx.core.reports import report
-from otelctx.export.otlp.wire import FIXED64, LENGTH, VARINT, double, int64, length_delimited, tag, utf8
+from otelctx.export.otlp.wire import FIXED64, LENGTH, VARINT, double, int64, length_delimited, tag, utf8, varint
 
 # opentelemetry/proto/common/v1/common.proto
 _TEXT: Final = tag(1, LENGTH)
@@ -59,6 +59,14 @@ def key_value(key: str, value: Any, depth: int = 0) -> bytes:
     """Return the body of a KeyValue."""
     name = length_delimited(_KEY, utf8(key)) if key else b""
     return name + length_delimited(_VALUE, any_value(value, depth))
+
+
+def text_header(tag: bytes, key: str, length: int) -> bytes:
+    """Return all of a KeyValue field that comes before a text of *length* bytes."""
+    name = length_delimited(_KEY, utf8(key)) if key else b""
+    value = _TEXT + varint(length)
+    before = b"".join((name, _VALUE, varint(len(value) + length), value))
+    return b"".join((tag, varint(len(before) + length), before))
 
 
 def _as_text(value: object) -> bytes:
