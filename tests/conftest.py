@@ -17,7 +17,7 @@ from opentelemetry.trace import Tracer
 
 import otelctx
 from otelctx.core import redaction, registry, reports, state, verbs
-from otelctx.propagation import ingress
+from otelctx.propagation import egress, ingress
 
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
@@ -25,7 +25,9 @@ TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 @pytest.fixture(autouse=True)
 def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     declared = registry.replace(registry.Registry())
-    policy = ingress.replace(ingress.Ingress())
+    inbound = ingress.replace(ingress.Ingress())
+    # Most tests inject by hand and send nothing anywhere; those of the egress policy put theirs in force.
+    outbound = egress.replace(egress.EgressPolicy(unknown=egress.ALL))
     ambient = state._ambient.set(None)
     context = attach(Context())
     said_so, verbs._said_so = verbs._said_so, False
@@ -39,7 +41,8 @@ def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     state._ambient.reset(ambient)
     registry.replace(declared)
     redaction.use_keys(())
-    ingress.replace(policy)
+    ingress.replace(inbound)
+    egress.replace(outbound)
 
 
 @pytest.fixture

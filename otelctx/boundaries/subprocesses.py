@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from asyncio import subprocess as asyncio_subprocess
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Token
 from functools import wraps
 from inspect import signature
@@ -28,7 +28,7 @@ from otelctx.core.state import current_request
 from otelctx.propagation.environment import from_environment, to_environment, variables
 
 
-def environment_for_child(environ: Mapping[Any, Any] | None) -> Mapping[Any, Any] | None:
+def environment_for_child(environ: Mapping[Any, Any] | None, program: Any = "") -> Mapping[Any, Any] | None:
     """
     Return *environ* with the request of here in it, or *environ* itself where there is nothing to add.
 
@@ -36,9 +36,10 @@ def environment_for_child(environ: Mapping[Any, Any] | None) -> Mapping[Any, Any
 
     Args:
         environ: what the caller gave, texts or bytes; None stands for this process's environment.
+        program: what is started, a text, bytes or a path; rules know it by its name, as ``process://NAME``.
     """
     try:
-        carried = to_environment()
+        carried = to_environment(os.path.basename(os.fsdecode(program)))  # noqa: PTH119 - bytes too
         if not carried:
             return environ
         result = dict(os.environ if environ is None else environ)
@@ -60,19 +61,32 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(original)
     def __init__(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807 - its name
+        program = _program({**dict(zip(names[1:], args, strict=False)), **kwargs})
         if len(args) > position:
-            args = (*args[:position], environment_for_child(args[position]), *args[position + 1 :])
+            args = (*args[:position], environment_for_child(args[position], program), *args[position + 1 :])
         else:
-            kwargs["env"] = environment_for_child(kwargs.get("env"))
+            kwargs["env"] = environment_for_child(kwargs.get("env"), program)
         original(self, *args, **kwargs)
 
     return __init__
 
 
+def _program(given: Mapping[str, Any]) -> Any:
+    """Return what arguments of `Popen`, by name, start."""
+    command, executable = given.get("args", ""), given.get("executable")
+    if executable is not None:
+        return executable
+    if given.get("shell"):
+        return "sh"
+    if isinstance(command, Sequence) and not isinstance(command, (str, bytes)):
+        return command[0] if command else ""
+    return command if isinstance(command, (str, bytes, os.PathLike)) else ""
+
+
 def _posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
     @wraps(original)
     def spawn(path: Any, argv: Any, env: Any, /, **kwargs: Any) -> int:
-        return original(path, argv, environment_for_child(env), **kwargs)
+        return original(path, argv, environment_for_child(env, path), **kwargs)
 
     return spawn
 
@@ -80,7 +94,9 @@ def _posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
 def _create(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(original)
     async def create(*args: Any, **kwargs: Any) -> Any:
-        environ = environment_for_child(kwargs.get("env"))
+        is_shell = original.__name__ == "create_subprocess_shell"
+        program = _program({**kwargs, "args": args[:1], "shell": is_shell})
+        environ = environment_for_child(kwargs.get("env"), program)
         if environ is not None:
             kwargs["env"] = environ
         return await original(*args, **kwargs)

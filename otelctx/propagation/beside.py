@@ -20,6 +20,7 @@ from opentelemetry.propagators.textmap import (
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import continued, opened_for
 from otelctx.propagation.outgoing import outgoing_context
+from otelctx.propagation.passage import outbound
 from otelctx.propagation.receiving import received, unreadable, unwritable
 
 
@@ -58,9 +59,11 @@ class RequestOpening(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write what *inner* injects of what may leave."""
+        """Write what *inner* injects of the span, and of what may go where this goes."""
         try:
-            self.inner.inject(carrier, outgoing_context(context), setter)
+            decision, setter = outbound(setter)
+            if decision.trace:
+                self.inner.inject(carrier, outgoing_context(context, decision), setter)
         except Exception:  # noqa: BLE001 - a propagator and a carrier's setter are other people's code
             unwritable(carrier)
 

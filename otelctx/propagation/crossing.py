@@ -16,10 +16,15 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otelctx.core.block import Block
 from otelctx.core.opening import Nested, open_request
+from otelctx.core.reports import report
 from otelctx.core.request import Request, accepted
 from otelctx.core.state import current_layer, current_request, layer_in, with_layer
 from otelctx.core.watching import request_ended
+from otelctx.errors import DestinationError
 from otelctx.propagation.beside import RequestOpening
+from otelctx.propagation.destination import parse
+from otelctx.propagation.egress import policy
+from otelctx.propagation.passage import Passage
 from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
 
@@ -37,21 +42,35 @@ def propagator() -> TextMapPropagator:
     return _own if configured.fields <= _own.fields else OtelctxPropagator(configured)
 
 
-def inject(carrier: MutableMapping[str, Any], context: Context | None = None) -> None:
+def inject(
+    carrier: MutableMapping[str, Any], context: Context | None = None, *, destination: str | None = None
+) -> None:
     """
-    Write the current trace, the remote fields and the field headers into *carrier*.
+    Write the current trace, and those remote fields and field headers that may go to *destination*, into *carrier*.
 
     Args:
         carrier: a mutable mapping of header names to texts.
         context: what to send; what is current unless given.
+        destination: where it goes: a URL, or ``kafka://topic``, ``amqp://exchange``. ``[otelctx.egress]`` says what may
+            go where; with no destination, or one that is not clear, only the trace is written.
 
     >>> with request(user_id="alice"):
     ...     headers = {}
-    ...     inject(headers)
+    ...     inject(headers, destination="http://orders:8000/new")
     >>> "user_id=alice" in headers["baggage"]
     True
     """
-    propagator().inject(carrier, context)
+    if destination is None:
+        propagator().inject(carrier, context)
+        return
+    rules = policy()
+    try:
+        decision = rules.decide(parse(destination))
+    except DestinationError as error:
+        report("egress.unclear_destination", "A destination given to inject is not clear: %s", error)
+        decision = rules.unknown
+    with Passage(decision):
+        propagator().inject(carrier, context)
 
 
 def extract(carrier: Mapping[str, Any], context: Context | None = None, *, peer: str | None = None) -> Context:

@@ -21,6 +21,9 @@ from otelctx.core.registry import registry
 from otelctx.core.request import RECEIVED
 from otelctx.core.state import current_request
 from otelctx.propagation.crossing import propagator
+from otelctx.propagation.destination import Destination
+from otelctx.propagation.egress import policy
+from otelctx.propagation.passage import Passage
 from otelctx.propagation.peers import PARENT, with_peer
 
 _OTHER: Final = re.compile("[^0-9A-Z_]")
@@ -61,10 +64,11 @@ _setter: Final = _EnvironmentSetter()
 _getter: Final = _EnvironmentGetter()
 
 
-def to_environment() -> dict[str, str]:
-    """Return the variables that carry what is current."""
+def to_environment(program: str = "") -> dict[str, str]:
+    """Return the variables that carry what is current, and may go, to *program*; its name, without a path."""
     carrier: dict[str, str] = {}
-    propagator().inject(carrier, setter=_setter)
+    with Passage(policy().decide(Destination("process", program))):
+        propagator().inject(carrier, setter=_setter)
     return carrier
 
 

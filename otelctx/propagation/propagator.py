@@ -27,8 +27,10 @@ from otelctx.core.state import current_layer
 from otelctx.propagation import codec
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
+from otelctx.propagation.egress import Decision
 from otelctx.propagation.outgoing import outgoing, outgoing_context
 from otelctx.propagation.overflow import tell_left_out
+from otelctx.propagation.passage import outbound
 from otelctx.propagation.receiving import received, unreadable, unwritable
 
 _BAGGAGE: Final = "baggage"
@@ -84,21 +86,32 @@ class OtelctxPropagator(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write the span, the remote fields and the field headers of *context*, the current one unless given."""
+        """
+        Write the span of *context*, the current one unless given, and what of its fields may go where this goes.
+
+        Where that is, the passage says that is open here; by default nothing but the span goes to nowhere known.
+        """
         try:
+            decision, setter = outbound(setter)
+            if not decision.trace:
+                return
             for other in self._others:
-                other.inject(carrier, outgoing_context(context), setter)
+                other.inject(carrier, outgoing_context(context, decision), setter)
             self._trace_context.inject(carrier, context, setter)
             layer = current_layer(context)
             if layer is not None:
-                left_out = self._inject_fields(carrier, layer, setter)
+                left_out = self._inject_fields(carrier, layer, setter, decision)
                 if left_out:
                     tell_left_out(left_out, context)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
             unwritable(carrier)
 
-    def _inject_fields(self, carrier: CarrierT, layer: Layer, setter: Setter[CarrierT]) -> Sequence[str]:
-        members = outgoing(layer)
+    def _inject_fields(
+        self, carrier: CarrierT, layer: Layer, setter: Setter[CarrierT], decision: Decision
+    ) -> Sequence[str]:
+        members = outgoing(layer, decision)
+        if not members:
+            return ()
         header, left_out = codec.encode(members, layer.properties())
         if header:
             setter.set(carrier, _BAGGAGE, header)

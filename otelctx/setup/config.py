@@ -15,7 +15,7 @@ from otelctx.core.fields import Field
 from otelctx.core.redaction import use_keys
 from otelctx.core.registry import declare
 from otelctx.errors import ConfigError, FieldError
-from otelctx.propagation import ingress
+from otelctx.propagation import egress, ingress
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
 from otelctx.setup.config_variables import read_variables
@@ -34,6 +34,7 @@ class Settings:
         fields: the declared fields; a built-in one only when its declaration changes.
         redaction_keys: what values are hashed with; the first makes hashes.
         ingress: what is believed of what comes in; None leaves that as it is.
+        egress: which fields go where; None leaves that as it is.
         sources: the files and variables that said something, the weakest first.
     """
 
@@ -43,6 +44,7 @@ class Settings:
     fields: tuple[Field, ...] = ()
     redaction_keys: tuple[bytes, ...] = field(default=(), repr=False)
     ingress: ingress.Ingress | None = None
+    egress: egress.EgressPolicy | None = None
     sources: tuple[str, ...] = ()
 
 
@@ -88,6 +90,8 @@ def apply(settings: Settings) -> None:
     use_keys(settings.redaction_keys)
     if settings.ingress is not None:
         ingress.replace(settings.ingress)
+    if settings.egress is not None:
+        egress.replace(settings.egress)
     try:
         # A file that does not ask for strict mode does not end the one that code has asked for.
         declare(*settings.fields, strict=settings.strict or None)
@@ -99,6 +103,7 @@ def apply(settings: Settings) -> None:
 def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Settings:
     try:
         # Checking needs msgspec, which a program with nothing configured shall not pay for.
+        from otelctx.setup.config_egress import build_egress  # noqa: PLC0415
         from otelctx.setup.config_fields import build_fields  # noqa: PLC0415
         from otelctx.setup.config_ingress import build_ingress  # noqa: PLC0415
         from otelctx.setup.config_redaction import build_redaction  # noqa: PLC0415
@@ -118,5 +123,6 @@ def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Se
         fields=fields,
         redaction_keys=build_redaction(sources, fields, directory, problems),
         ingress=build_ingress(sources, problems),
+        egress=build_egress(sources, fields, problems),
         sources=tuple(source.label for source in sources),
     )

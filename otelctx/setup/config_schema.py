@@ -31,6 +31,7 @@ class OtelctxTable(TypedDict, total=False):
     fields: Annotated[dict[Any, Any], Meta(description="a table with a table for each field")]
     redaction: Table
     ingress: Table
+    egress: Table
 
 
 class FieldTable(TypedDict, total=False):

@@ -1,5 +1,5 @@
 """
-What holds while the configuration is wrong: what it says is to be redacted is private, and who it judges is a stranger.
+What holds while the configuration is wrong: what it says is to be redacted is private, who it judges is a stranger.
 
 A mistake in a file must not show what the file is there to hide, nor believe whom it is there to doubt.
 """
@@ -16,7 +16,7 @@ from otelctx.core.fields import USER_ID, Field
 from otelctx.core.redaction import Redact
 from otelctx.core.registry import declare, registry
 from otelctx.errors import FieldError
-from otelctx.propagation import ingress
+from otelctx.propagation import egress, ingress
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_variables import read_variables
 
@@ -25,7 +25,9 @@ _PRIVATE: Final[Redact] = {"logs": "mask", "spans": "mask", "metrics": "mask", "
 
 def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
-    Mask the fields that the configuration redacts in any way, and keep them off the wire; trust nobody if it has rules.
+    Mask the fields that the configuration redacts in any way, and keep them off the wire.
+
+    Trust nobody if it has rules of trust, and send no field anywhere if it has rules for that.
 
     Args:
         environ, directory: what `config.load` was called with.
@@ -34,6 +36,8 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
     sources = [*read_files(environ, directory, unreadable), *read_variables(environ, unreadable)]
     if unreadable or any("ingress" in source.table for source in sources):
         ingress.replace(ingress.Ingress(defaults=False))
+    if unreadable or any("egress" in source.table for source in sources):
+        egress.replace(egress.EgressPolicy(defaults=False))
     names = {USER_ID.name} if unreadable else set[str]()
     for source in sources:
         fields = source.table.get("fields")

@@ -19,7 +19,7 @@ from otelctx.boundaries import subprocesses
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.setup import boundaries, config, edges, fail_closed, providers, quiet
+from otelctx.setup import boundaries, config, edges, fail_closed, gates, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
 from otelctx.signals import log_bridge, log_records, tracing
@@ -53,6 +53,7 @@ def install() -> None:
     for boundary in boundaries.enabled(os.environ):
         boundary.install()
     edges.install()
+    gates.install()
     try:
         _configure(config.load(os.environ, Path.cwd()))
     except ConfigError:
@@ -71,6 +72,7 @@ def uninstall() -> None:
     _installed = False
     _stop_detecting()
     subprocesses.leave_parents_request()
+    gates.uninstall()
     edges.uninstall()
     boundaries.uninstall()
     quiet.uninstall()

@@ -18,10 +18,12 @@ from otelctx.core.redaction import MASK, keys, use_keys
 from otelctx.core.state import with_layer
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.edge import echoed_headers
+from otelctx.propagation.egress import ALL, Decision
 from otelctx.propagation.environment import to_environment
 from otelctx.propagation.outgoing import outgoing_context
 
 CLEAR = "alice"
+EVERYTHING = Decision(ALL, trace=True)
 
 
 @pytest.fixture(autouse=True)
@@ -102,17 +104,17 @@ class TestContextForOthers:
     def test_it_is_the_very_same_when_nothing_is_redacted(self) -> None:
         with request(user_id="bob"):
             context = Context()
-            assert outgoing_context(context) is context
-            assert outgoing_context(None) is None
+            assert outgoing_context(context, EVERYTHING) is context
+            assert outgoing_context(None, EVERYTHING) is None
 
     def test_the_span_is_in_it(self, tracer: Tracer) -> None:
         declared("drop")
         with request(who=CLEAR), tracer.start_as_current_span("here") as span:
-            context = outgoing_context(None)
+            context = outgoing_context(None, EVERYTHING)
             assert get_current_span(context) is span
             assert dict(baggage.get_all(context)).keys() == {"request_id"}
 
     def test_a_context_without_baggage_stays_without(self) -> None:
         declared("drop")
         with request(who=CLEAR):
-            assert dict(baggage.get_all(outgoing_context(with_layer(Context(), None)))) == {}
+            assert dict(baggage.get_all(outgoing_context(with_layer(Context(), None), EVERYTHING))) == {}

@@ -10,8 +10,10 @@ import pytest
 
 from otelctx.core.fields import REQUEST_ID, Field
 from otelctx.errors import ConfigError
+from otelctx.propagation.destination import parse
 from otelctx.propagation.ingress import EVERYTHING, STRANGER, Mode, Trust
-from otelctx.setup import config, environment_variables
+from otelctx.setup import config, config_egress, environment_variables
+from otelctx.setup.config_egress import EgressTable
 from otelctx.setup.config_ingress import IngressTable, RuleTable
 from otelctx.setup.config_redaction import RedactionTable
 from otelctx.setup.config_schema import FieldTable, OtelctxTable
@@ -97,6 +99,22 @@ def test_the_ingress_example_believes_few(project):
     ]
 
 
+def test_the_egress_example_lets_out_what_it_says(project):
+    (project / "otelctx.toml").write_text(example("toml", 4))
+    policy = config.load({}, project).egress
+    assert policy is not None
+
+    def allowed(url: str) -> tuple[list[str], bool]:
+        decision = policy.decide(parse(url))
+        return sorted(decision.fields), decision.trace
+
+    assert allowed("http://api.partner.example") == allowed("http://x.corp.example") == (["*"], True)
+    assert allowed("https://billing.example") == allowed("kafka://orders") == (["request_id", "tenant"], True)
+    assert allowed("http://billing.example") == allowed("http://legacy") == allowed("process://curl") == ([], True)
+    assert allowed("https://tracker.example:8443") == ([], False)
+    assert allowed("http://orders") == (["*"], True)
+
+
 def test_the_mistakes_are_shown_as_they_really_look(project):
     toml = "[otelctx.fields.tenant]\nmax_lenght = 5\nmetric_limit = 'abc'\n"
     (project / "otelctx.toml").write_text(toml)
@@ -114,6 +132,10 @@ def test_the_tables_have_every_key():
     assert [*RedactionTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.redaction]`")]
     assert [*IngressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.ingress]`")]
     assert [*RuleTable.__annotations__] == [row[0].strip("`") for row in rows("in `[[otelctx.ingress.rules]]`")]
+    assert [*EgressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.egress]`")]
+    assert [*config_egress.RuleTable.__annotations__] == [
+        row[0].strip("`") for row in rows("in `[[otelctx.egress.rules]]`")
+    ]
 
 
 def test_the_table_of_fields_has_the_real_defaults():
@@ -132,4 +154,4 @@ def test_the_table_of_variables_has_every_variable():
 
 
 def test_every_example_is_one_of_those_above():
-    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "toml", "text"]
+    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "toml", "toml", "text"]

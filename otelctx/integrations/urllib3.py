@@ -1,0 +1,61 @@
+"""
+urllib3: the gate around each attempt on a connection. requests and botocore send through it.
+
+All instrumentation of OpenTelemetry stands outside. The headers of the caller are never changed, so a retry and a
+redirect begin with what the application has set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from otelctx.boundaries.patches import Patch, Patches
+from otelctx.errors import DestinationError
+from otelctx.propagation.destination import Destination, known, parse
+from otelctx.propagation.gate import passage_to
+
+
+def gates(connectionpool: ModuleType) -> Patches:
+    """Let the pools of module *connectionpool*, ``urllib3.connectionpool``, stop at the gate."""
+    return Patches(Patch(connectionpool.HTTPConnectionPool, "_make_request", _make_request))
+
+
+def _make_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def make_request(self: Any, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        if "headers" in kwargs:
+            kwargs["headers"] = _at_gate(self, url, kwargs["headers"])
+        return original(self, conn, method, url, *args, **kwargs)
+
+    return make_request
+
+
+def _at_gate(pool: Any, url: str, headers: Any) -> Any:
+    present = {_text(name).lower(): _text(text) for name, text in headers.items()} if headers else {}
+    passage = passage_to(_destination(pool, url), present.get)
+    if passage is None:
+        return headers
+    result = headers.copy() if hasattr(headers, "copy") else dict(headers or {})
+    if present.keys() & {*passage.dropped, *passage.written}:
+        for name in list(result):
+            if _text(name).lower() in (*passage.dropped, *passage.written):
+                del result[name]
+    result.update(passage.written)
+    return result
+
+
+def _destination(pool: Any, url: str) -> Destination | None:
+    # A proxy of plain HTTP is told the whole URL; its own address is the pool's.
+    if getattr(pool, "proxy", None) is None or url.startswith("/"):
+        return known(pool.scheme, pool.host, pool.port)
+    try:
+        return parse(url)
+    except DestinationError:
+        return None
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,79 @@
+"""
+The gate: where one request of a client goes to one host, and is given what may go there.
+
+It stands there again for each redirect and each retry. What otelctx has put on for an earlier hop comes off; what the
+application has set itself stays as it is. A gate never raises. Where instrumentation is suppressed, as in
+OpenTelemetry's own exporters, there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
+from opentelemetry.trace import get_current_span
+
+from otelctx.core.registry import registry
+from otelctx.core.reports import report
+from otelctx.propagation import codec
+from otelctx.propagation.crossing import propagator
+from otelctx.propagation.destination import Destination
+from otelctx.propagation.egress import Decision, policy
+from otelctx.propagation.passage import Passage
+
+_BAGGAGE: Final = "baggage"
+
+# A header's text, by its name in lower case; None where there is none.
+Present = Callable[[str], object]
+
+
+def passage_to(destination: Destination | None, present: Present, earlier: Passage | None = None) -> Passage | None:
+    """
+    Return the passage of one request, with the headers to write and to take off; None where there is no gate.
+
+    Args:
+        destination: where this request goes, whatever proxy is between; None where that is not clear.
+        present: what the request carries already.
+        earlier: the passage of the hop before this one, when this request began with the headers of that.
+    """
+    context = get_current()
+    if context.get(_SUPPRESS_INSTRUMENTATION_KEY):
+        return None
+    rules = policy()
+    passage = Passage(rules.unknown if destination is None else rules.decide(destination))
+    try:
+        sender = propagator()
+        found = {name: str(text) for name in sender.fields if (text := present(name)) is not None}
+        if found:
+            _sort_out(found, passage, earlier, context)
+        with passage:
+            sender.inject(passage.written)
+        passage.dropped = tuple(found.keys() - passage.by_hand - passage.written.keys())
+    except Exception:  # noqa: BLE001 - headers and propagators of others; the request goes out all the same
+        report("egress.gate_failed", "The headers of an outgoing request could not be written")
+    return passage
+
+
+def _sort_out(found: Mapping[str, str], passage: Passage, earlier: Passage | None, context: Context) -> None:
+    """Tell what the application has set itself from what otelctx or an instrumentation has written."""
+    before = {} if earlier is None else earlier.written
+    ours = {name for name, text in found.items() if before.get(name) == text}
+    of_fields = {_BAGGAGE, *registry().headers}
+    trace = format(get_current_span(context).get_span_context().trace_id, "032x")
+    of_trace = found.keys() - of_fields
+    # Some formats write the trace id with dashes in it, and all write it in one header with or beside the others.
+    if any(trace in found[name].replace("-", "") for name in of_trace):
+        ours |= of_trace
+    passage.by_hand = frozenset(found.keys() - ours)
+    if policy().audit:
+        _audit({name: found[name] for name in passage.by_hand & of_fields}, passage.decision)
+
+
+def _audit(by_hand: Mapping[str, str], decision: Decision) -> None:
+    declared = registry()
+    for name, text in by_hand.items():
+        keys = codec.decode([text])[0] if name == _BAGGAGE else {declared.headers[name].baggage_key: text}
+        fields = [declared.by_key[key].name if key in declared.by_key else key for key in keys]
+        if not all(map(decision.allows, fields)):
+            report("egress.by_hand", "The application itself sends the header %r where no rule would let it go", name)

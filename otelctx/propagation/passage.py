@@ -1,0 +1,85 @@
+"""
+Passages: one request or message on its way to one destination.
+
+While a passage is open, every propagator that injects here writes what may go to that destination, and nothing over a
+header that the application has set itself. Work that goes on after it has closed is on its way to nowhere known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from contextvars import ContextVar, Token
+from typing import Any, Final
+
+from opentelemetry.propagators.textmap import CarrierT, Setter
+
+from otelctx.propagation.egress import Decision, policy
+
+
+class Passage:
+    """
+    A block in which the destination is known; one use at a time.
+
+    Attributes:
+        decision: what may go there.
+        by_hand: headers that the application has set itself, in lower case.
+        written: the headers that propagators have written, in lower case, with their texts.
+        dropped: headers of an earlier passage that are to be taken off.
+    """
+
+    __slots__ = ("_token", "by_hand", "decision", "dropped", "written")
+
+    def __init__(self, decision: Decision) -> None:
+        """Know what may go where this leads."""
+        self.decision = decision
+        self.by_hand: frozenset[str] = frozenset()
+        self.written: MutableMapping[str, Any] = {}
+        self.dropped: tuple[str, ...] = ()
+        self._token: Token[Passage | None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been entered and not left."""
+        return self._token is not None
+
+    def __enter__(self) -> None:
+        """Let propagators know the destination."""
+        self._token = _current.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        """Let them forget it."""
+        token, self._token = self._token, None
+        try:
+            if token is not None:
+                _current.reset(token)
+        except ValueError:  # left in another context, where nothing was changed
+            return
+
+    def noting(self, setter: Setter[CarrierT]) -> Setter[CarrierT]:
+        """Return *setter* so that what it writes is known, and what was set by hand stays."""
+        return _Noting(self, setter)
+
+
+_current: Final[ContextVar[Passage | None]] = ContextVar("otelctx_passage", default=None)
+
+
+class _Noting(Setter[Any]):
+    __slots__ = ("_inner", "_passage")
+
+    def __init__(self, passage: Passage, inner: Setter[Any]) -> None:
+        self._passage = passage
+        self._inner = inner
+
+    def set(self, carrier: Any, key: str, value: str) -> None:
+        name = key.lower()
+        if name not in self._passage.by_hand:
+            self._passage.written[name] = value
+            self._inner.set(carrier, key, value)
+
+
+def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
+    """Return what may leave here, and the setter that writes it."""
+    passage = _current.get()
+    if passage is None or not passage.is_open:
+        return policy().unknown, setter
+    return passage.decision, passage.noting(setter)

@@ -1,0 +1,48 @@
+"""
+What is sent where no destination is known: it is told who did that, and how to name one.
+
+Instrumentation that stands outside a gate injects before the destination is known, and that is as it should be: the
+gate follows.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from otelctx.core.reports import report
+
+_PLUMBING: Final = ("otelctx.propagation.", "otelctx.detect.", "opentelemetry.propagat")
+
+_followed: frozenset[str] = frozenset()
+
+
+def gate_follows(*instrumentations: str) -> None:
+    """Expect that a gate stands inside these modules, by their names, from now on."""
+    global _followed  # noqa: PLW0603 - one reference, replaced as a whole
+    _followed |= {*instrumentations}
+
+
+def no_gate_follows(*instrumentations: str) -> None:
+    """Expect no gate inside these modules any more."""
+    global _followed  # noqa: PLW0603 - one reference, replaced as a whole
+    _followed -= {*instrumentations}
+
+
+def withheld() -> None:
+    """Count and report that fields stay here because no destination is known, unless a gate follows."""
+    sender = _sender()
+    if sender not in _followed:
+        report(
+            "egress.unknown_destination",
+            "%s sends without saying where to, so fields stay here and only the trace goes; name the destination as in "
+            "otelctx.inject(headers, destination='https://api.example.com'), or set otelctx.egress.unknown",
+            sender,
+        )
+
+
+def _sender() -> str:
+    frame = sys._getframe(2)  # noqa: SLF001 - a stack would be made of all of it
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PLUMBING):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "?"))

@@ -1,0 +1,179 @@
+"""
+The gates of clients: what each sends to a trusted and to an untrusted host, in every order of installation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry.context import attach
+
+import otelctx
+from otelctx.core.reports import counts
+from otelctx.propagation import egress
+from otelctx.propagation.egress import NOTHING, EgressPolicy, Rule
+from otelctx.propagation.pattern import parse_pattern
+from tests.clients.clients import CLIENTS, Client
+from tests.clients.server import Received, Server
+
+Install = Callable[[Client], Any]
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SAMPLED = {
+    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
+    "baggage": "user_id=alice,colour=red",
+    "x-request-id": "r1",
+}
+NOT_SAMPLED = {**SAMPLED, "traceparent": f"00-{TRACE}-b7ad6b7169203331-00"}
+
+
+@pytest.fixture(params=CLIENTS.values(), ids=CLIENTS.keys())
+def client(request: pytest.FixtureRequest) -> Client:
+    found: Client = request.param
+    return found
+
+
+def call(
+    client: Client, url: str, headers: dict[str, str] | None = None, proxy: str | None = None, **incoming: str
+) -> None:
+    """Let *client* get *url* in the request that *incoming* headers, else `SAMPLED` ones, bring."""
+    attach(otelctx.extract(incoming or SAMPLED))
+    client.get(url, headers or {}, proxy)
+
+
+def assert_all(received: Received) -> None:
+    (trace,) = received.texts("traceparent")
+    assert trace.split("-")[1] == TRACE
+    assert received.texts("x-request-id") == ["r1"]
+    (members,) = received.texts("baggage")
+    assert set(members.split(",")) == {"user_id=alice", "colour=red", "request_id=r1"}
+
+
+def assert_trace_only(received: Received) -> None:
+    (trace,) = received.texts("traceparent")
+    assert trace.split("-")[1] == TRACE
+    assert_no_field(received)
+
+
+def assert_no_field(received: Received) -> None:
+    assert received.texts("baggage") + received.texts("x-request-id") == []
+    assert not {"alice", "red", "r1"} & {
+        part for _, text in received.headers for part in text.replace("=", ",").split(",")
+    }
+
+
+class TestWhatIsSent:
+    """Each host gets what may go to it, at each hop and at each attempt."""
+
+    def test_a_trusted_host_gets_all(self, client: Client, installed: Install, trusted: Server) -> None:
+        installed(client)
+        call(client, f"{trusted.url}/a")
+        assert_all(trusted.at("/a"))
+
+    def test_an_untrusted_host_gets_the_trace_only(self, client: Client, installed: Install, untrusted: Server) -> None:
+        installed(client)
+        call(client, f"{untrusted.url}/a")
+        assert_trace_only(untrusted.at("/a"))
+
+    def test_a_redirect_from_trusted_to_untrusted(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        installed(client)
+        call(client, f"{trusted.url}/to?{untrusted.url}/b")
+        assert_all(trusted.received[0])
+        assert_trace_only(untrusted.at("/b"))
+
+    def test_a_redirect_from_untrusted_to_trusted_and_back(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        installed(client)
+        call(client, f"{untrusted.url}/to?{trusted.url}/to?{untrusted.url}/c")
+        assert_trace_only(untrusted.received[0])
+        assert_all(trusted.received[0])
+        assert_trace_only(untrusted.at("/c"))
+
+    def test_each_retry(self, client: Client, installed: Install, trusted: Server, untrusted: Server) -> None:
+        installed(client)
+        trusted.refused.clear()
+        untrusted.refused.clear()
+        call(client, f"{trusted.url}/late?2")
+        call(client, f"{untrusted.url}/late?2")
+        assert len(trusted.received) == len(untrusted.received) == 3
+        for received in trusted.received:
+            assert_all(received)
+        for received in untrusted.received:
+            assert_trace_only(received)
+
+    def test_the_target_counts_and_not_the_proxy(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        installed(client)
+        call(client, f"{untrusted.url}/d", proxy=trusted.url)
+        assert_trace_only(untrusted.at("/d"))
+        assert_trace_only(trusted.at(f"{untrusted.url}/d"))
+        call(client, f"{trusted.url}/e", proxy=untrusted.url)
+        assert_all(trusted.at("/e"))
+
+    def test_a_request_that_is_not_sampled(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        installed(client)
+        call(client, f"{trusted.url}/to?{untrusted.url}/f", **NOT_SAMPLED)
+        assert_all(trusted.received[0])
+        assert_trace_only(untrusted.at("/f"))
+        assert {received.texts("traceparent")[0][-2:] for received in trusted.received + untrusted.received} == {"00"}
+
+    def test_where_no_trace_may_go_there_is_nothing(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        egress.replace(EgressPolicy((Rule((parse_pattern("127.0.0.2"),), NOTHING, trace=False),)))
+        installed(client)
+        call(client, f"{trusted.url}/to?{untrusted.url}/g")
+        assert_all(trusted.received[0])
+        assert_no_field(untrusted.at("/g"))
+        assert untrusted.at("/g").texts("traceparent") == []
+
+    def test_nobody_is_told_to_name_a_destination(self, client: Client, installed: Install, trusted: Server) -> None:
+        installed(client)
+        call(client, f"{trusted.url}/h")
+        assert counts() == {}
+
+
+HAND_SET = {"Baggage": "mine=1", "X-Request-Id": "mine", "Traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+
+
+class TestHeadersSetByHand:
+    """They stay as they are, wherever they go; what they break of the policy can be counted."""
+
+    def test_they_stay_on_every_hop(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        installed(client)
+        call(client, f"{trusted.url}/to?{untrusted.url}/to?{trusted.url}/i", headers=dict(HAND_SET))
+        for received in trusted.received + untrusted.received:
+            assert received.texts("baggage") == ["mine=1"]
+            assert received.texts("x-request-id") == ["mine"]
+            assert len(received.texts("traceparent")) == 1
+
+    def test_the_others_are_sent_beside_them(self, client: Client, installed: Install, trusted: Server) -> None:
+        installed(client)
+        call(client, f"{trusted.url}/to?{trusted.url}/j", headers={"X-Request-Id": "mine"})
+        for received in trusted.received:
+            assert received.texts("x-request-id") == ["mine"]
+            assert "user_id=alice" in received.texts("baggage")[0]
+
+    def test_those_that_no_rule_allows_are_counted_on_demand(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        egress.replace(EgressPolicy((Rule((parse_pattern("127.0.0.2"),), frozenset({"request_id"})),), audit=True))
+        installed(client)
+        call(client, f"{trusted.url}/k", headers=dict(HAND_SET))
+        call(client, f"{untrusted.url}/k", headers={"X-Request-Id": "mine", "baggage": "request_id=mine"})
+        assert "egress.by_hand" not in counts()
+        call(client, f"{untrusted.url}/k", headers=dict(HAND_SET))
+        assert counts()["egress.by_hand"] == 1
+        assert [record.getMessage() for record in caplog.records if "baggage" in record.getMessage()] == [
+            "The application itself sends the header 'baggage' where no rule would let it go (egress.by_hand: 1 so far)"
+        ]
