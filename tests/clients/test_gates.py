@@ -39,7 +39,7 @@ def call(
     client: Client, url: str, headers: dict[str, str] | None = None, proxy: str | None = None, **incoming: str
 ) -> None:
     """Let *client* get *url* in the request that *incoming* headers, else `SAMPLED` ones, bring."""
-    attach(otelctx.extract(incoming or SAMPLED))
+    attach(otelctx.extract(incoming or SAMPLED, peer="127.0.0.1"))
     client.get(url, headers or {}, proxy)
 
 
