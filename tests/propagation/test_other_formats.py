@@ -160,7 +160,7 @@ def test_named_in_the_environment_they_work_together(configured: str, tmp_path: 
     from opentelemetry.trace import get_current_span
     headers = {}
     with otelctx.request(peer="unix", carrier=json.loads(sys.argv[1])):
-        otelctx.inject(headers)
+        otelctx.inject(headers, destination="http://orders")
         print(json.dumps([get_current_span().get_span_context().trace_id, otelctx.get("user_id"), sorted(headers)]))
     """
     carrier = {**FORMATS["b3multi"][1], "baggage": "user_id=alice"}
