@@ -56,6 +56,8 @@ BOUNDARIES: Final[Mapping[str, Patches]] = {
 _DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _ALL: Final = "*"
 
+_off: set[str] = set()
+
 
 def enabled(environ: Mapping[str, str]) -> list[Patches]:
     """Return the boundaries that *environ* does not switch off."""
@@ -63,7 +65,20 @@ def enabled(environ: Mapping[str, str]) -> list[Patches]:
     return [patches for name, patches in BOUNDARIES.items() if not {_ALL, f"otelctx-{name}"} & disabled]
 
 
+def install(name: str) -> None:
+    """Install the boundary *name*, unless the configuration has turned it off."""
+    if name not in _off:
+        BOUNDARIES[name].install()
+
+
+def turn_off(name: str) -> None:
+    """Take the boundary *name* away; its instrumentor, which OpenTelemetry runs after set-up, leaves it so."""
+    _off.add(name)
+    BOUNDARIES[name].uninstall()
+
+
 def uninstall() -> None:
-    """Restore what all of them do without otelctx."""
+    """Restore what all of them do without otelctx, and forget what was turned off."""
+    _off.clear()
     for patches in reversed([*BOUNDARIES.values()]):
         patches.uninstall()

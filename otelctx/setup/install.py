@@ -99,7 +99,7 @@ _propagators: tuple[TextMapPropagator, TextMapPropagator] | None = None
 
 def _configure(settings: config.Settings) -> None:
     if not settings.subprocesses:
-        subprocesses.uninstall()
+        boundaries.turn_off("subprocesses")
     if settings.detect != "off":
         from otelctx.detect import switch  # noqa: PLC0415 - off, it costs nothing
 

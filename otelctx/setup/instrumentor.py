@@ -13,6 +13,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from otelctx.setup import install
 from otelctx.setup.boundaries import BOUNDARIES
+from otelctx.setup.boundaries import install as install_boundary
 
 
 class OtelctxInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -44,7 +45,7 @@ class _BoundaryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:  # noqa: ARG002 - the interface
-        BOUNDARIES[self.boundary].install()
+        install_boundary(self.boundary)
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002 - the interface
         BOUNDARIES[self.boundary].uninstall()
