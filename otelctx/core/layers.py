@@ -13,6 +13,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMappi
 from typing import Final
 
 from otelctx.core.fields import Field, is_token
+from otelctx.core.redaction import Memo
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request, without
@@ -115,6 +116,10 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
     def properties(self) -> Mapping[str, tuple[str, str]] | None:
         """Return the properties of received members, as `Request.properties` has them, or None outside a request."""
         return None if self.request is None else self.request.properties
+
+    def hashes(self) -> Memo:
+        """Return `Request.hashes`, or nothing that lasts outside a request."""
+        return {} if self.request is None else self.request.hashes
 
     def wire(self) -> dict[str, str]:
         """Return all that may leave the process, by baggage key, the most important first."""

@@ -18,6 +18,10 @@ Action: TypeAlias = Literal["drop", "mask", "hash"]
 Sink: TypeAlias = Literal["logs", "spans", "metrics", "wire"]
 Redact: TypeAlias = Action | Mapping[Sink, Action]
 
+# By field name, the value that was hashed last and its hash. It belongs to who holds the value anyway.
+Memo: TypeAlias = dict[str, tuple[object, str]]
+Alteration: TypeAlias = Callable[[object, Memo], str]
+
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 SINKS: Final[tuple[Sink, ...]] = get_args(Sink)
 
@@ -42,16 +46,21 @@ class View:
     """
 
     hidden: frozenset[str] = frozenset()
-    altered: Mapping[str, Callable[[object], str]] = field(default_factory=dict[str, Callable[[object], str]])
+    altered: Mapping[str, Alteration] = field(default_factory=dict[str, Alteration])
 
-    def redact(self, values: dict[str, Any]) -> None:
-        """Alter and take away from *values* what the sink is not to have; what is None stays so."""
+    def redact(self, values: dict[str, Any], memo: Memo | None = None) -> None:
+        """
+        Alter and take away from *values* what the sink is not to have; what is None stays so.
+
+        Args:
+            memo: of the request that has the values.
+        """
         for name in self.hidden:
             values.pop(name, None)
         for name, alter in self.altered.items():
             value = values.get(name)
             if value is not None:
-                values[name] = alter(value)
+                values[name] = alter(value, {} if memo is None else memo)
 
 
 class HashKey:
@@ -116,21 +125,25 @@ def actions(redact: object) -> dict[Sink, Action]:
     raise ValueError(f"redact must be {_or(ACTIONS)}, or a mapping of {_or(SINKS)} to one of these")
 
 
-def alteration(action: Action, name: str, text_of: Callable[[object], str]) -> Callable[[object], str]:
+def alteration(action: Action, name: str, text_of: Callable[[object], str]) -> Alteration:
     """Return what does *action* to values of field *name*, whose texts on the wire *text_of* gives."""
     if action == "mask":
-        return lambda _: MASK
+        return lambda _value, _memo: MASK
 
-    def hashed(value: object) -> str:
+    def hashed(value: object, memo: Memo) -> str:
+        last = memo.get(name)
+        if last is not None and last[0] is value:
+            return last[1]
         text = text_of(value)
         # What another service has hashed already stays: it is the same hash.
         before = _HASHED.fullmatch(text) if text.startswith("hmac:") else None
-        if before is not None and before[1] in _ids:
-            return text
-        if not _keys:
-            report("redaction.no_key", "Field %r is masked: it is to be hashed, and no key is configured", name)
-            return MASK
-        return _keys[0].hash(name, text)
+        if before is None or before[1] not in _ids:
+            if not _keys:
+                report("redaction.no_key", "Field %r is masked: it is to be hashed, and no key is configured", name)
+                return MASK
+            text = _keys[0].hash(name, text)
+        memo[name] = (value, text)
+        return text
 
     return hashed
 

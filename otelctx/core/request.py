@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
 
+from otelctx.core.redaction import Memo
 from otelctx.core.registry import registry
 
 GENERATED: Final = "generated"
@@ -37,6 +38,7 @@ class Request:
         former: by field name, what it came with and does not continue, of the values that each request has.
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
         served: it was opened at the edge of a server, for a message that came in.
+        hashes: by field name, the value that was hashed last for telemetry, and its hash.
         writes: how often its values were changed.
         listeners: called with the request, each change after it was made, and what was there before; they must not
             raise.
@@ -48,6 +50,7 @@ class Request:
         "entry_span",
         "former",
         "link",
+        "hashes",
         "listeners",
         "origins",
         "properties",
@@ -70,6 +73,7 @@ class Request:
         self.link: SpanContext | None = None
         self.former: Mapping[str, object] | None = None
         self.entry_span: Span = INVALID_SPAN
+        self.hashes: Memo = {}
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()

@@ -74,6 +74,6 @@ def echoed_headers(context: Context) -> list[tuple[str, str]]:
         for field in declared.echoed
         if (value := layer.find(field.name)) is not None and value is not ABSENT
     }
-    declared.on_wire.redact(texts)
+    declared.on_wire.redact(texts, layer.hashes())
     headers = [(declared.by_key[key].header, text) for key, text in texts.items()]
     return [(header, text) for header, text in headers if header and VISIBLE.fullmatch(text)]

@@ -26,7 +26,7 @@ def outgoing(layer: Layer, decision: Decision) -> dict[str, str]:
         by_key = registry().by_key
         for key in [key for key in members if not decision.allows(by_key[key].name if key in by_key else key)]:
             del members[key]
-    registry().on_wire.redact(members)
+    registry().on_wire.redact(members, layer.hashes())
     return members
 
 

@@ -15,12 +15,13 @@ from otelctx.setup.environment_variables import (
     OTELCTX_DETECT,
     OTELCTX_FIELDS,
     OTELCTX_REDACTION_KEY,
+    OTELCTX_SEAL_KEY,
     OTELCTX_STRICT,
     OTELCTX_SUBPROCESSES,
 )
 
 _KEYS: Final = {OTELCTX_STRICT: "strict", OTELCTX_SUBPROCESSES: "subprocesses", OTELCTX_DETECT: "detect"}
-_SECTION_KEYS: Final = {OTELCTX_REDACTION_KEY: ("redaction", "key")}
+_SECTION_KEYS: Final = {OTELCTX_REDACTION_KEY: ("redaction", "key"), OTELCTX_SEAL_KEY: ("seal", "key")}
 
 
 def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Source]:

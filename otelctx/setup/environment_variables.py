@@ -47,6 +47,11 @@ OTELCTX_REDACTION_KEY: Final = "OTELCTX_REDACTION_KEY"
 The keys of hashed fields, parted by spaces or commas; the first makes hashes, all are searched for.
 """
 
+OTELCTX_SEAL_KEY: Final = "OTELCTX_SEAL_KEY"
+"""
+The keys of seals, parted by spaces or commas; the first makes seals, all are accepted.
+"""
+
 OTELCTX_COLLECTOR: Final = "OTELCTX_COLLECTOR"
 """
 The base address of the collector that the command line asks, ``http://127.0.0.1:4318`` by default.

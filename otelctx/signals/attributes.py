@@ -12,7 +12,7 @@ from typing import Final
 from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.layers import Layer
-from otelctx.core.redaction import View
+from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
 from otelctx.core.values import attribute_value
 
@@ -23,15 +23,15 @@ FIELDS: Final = "otelctx.fields"
 
 def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
     """Return all of *layer* that *view* shows, by attribute name."""
-    attributes = named(layer.visible(), view)
+    attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:
         attributes[FIELDS] = sorted(registry().attribute_of(name) for name in bound if name not in view.hidden)
     return attributes
 
 
-def named(values: Mapping[str, object], view: View) -> dict[str, AttributeValue]:
-    """Return what *view* shows of *values*, by attribute name."""
+def named(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, AttributeValue]:
+    """Return what *view* shows of *values*, by attribute name; *hashes* are those of the request."""
     attribute_of, hidden = registry().attribute_of, view.hidden
     attributes: dict[str, AttributeValue] = {}
     for name, value in tuple(values.items()):
@@ -41,5 +41,5 @@ def named(values: Mapping[str, object], view: View) -> dict[str, AttributeValue]
     for name, alter in view.altered.items():
         clear = attributes.get(attribute_of(name))
         if clear is not None:
-            attributes[attribute_of(name)] = alter(clear)
+            attributes[attribute_of(name)] = alter(clear, hashes)
     return attributes

@@ -47,7 +47,7 @@ def stamps() -> dict[str, Any]:
             shown = attribute_value(value)
             if shown is not None:
                 values[name] = shown
-    declared.in_logs.redact(values)
+        declared.in_logs.redact(values, layer.hashes())
     values = {**declared.stamped, **values}
     for name in _OWN.intersection(values):
         del values[name]

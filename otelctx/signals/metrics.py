@@ -35,7 +35,7 @@ def metric_attributes(context: Context | None = None) -> dict[str, Any]:
     for field in declared.on_metrics:
         value = layer.find(field.name)
         if value is not None and value is not ABSENT:
-            shown = altered[field.name](value) if field.name in altered else attribute_value(value)
+            shown = altered[field.name](value, layer.hashes()) if field.name in altered else attribute_value(value)
             attributes[field.attribute_name] = _bounded(field, shown)
     return attributes
 

@@ -26,7 +26,7 @@ MOST_EVENTS: Final = 32
 def write_through(request: Request, changes: Mapping[str, object], before: Mapping[str, object]) -> None:
     """Write *changes* to the entry span of *request* and to the current span, those of them that record."""
     view = registry().in_spans
-    attributes, old = named(changes, view), named(before, view)
+    attributes, old = named(changes, view, request.hashes), named(before, view, {})
     withdrawn = sorted(name for name in old if name not in attributes)
     entry, here = request.entry_span, get_current_span()
     _write(entry, attributes, old)

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelctx import Field, FieldError, declare
+from otelctx import Field, FieldError, bind, declare, request, set  # noqa: A004 - the verb's name is the interface
+from otelctx.core.layers import Layer
 from otelctx.core.redaction import MASK, HashKey, View, keys, use_keys
 from otelctx.core.registry import registry
 from otelctx.core.reports import counts
+from otelctx.core.state import current_layer
 
 NEW, OLD = b"n" * 32, b"o" * 32
 
@@ -124,6 +126,59 @@ class TestHash:
         values: dict[str, Any] = {"a": "x"}
         registry().in_logs.redact(values)
         assert values == {"a": HashKey(OLD).hash("a", "x")}
+
+
+class TestMemo:
+    """A request makes one hash of one value, and remembers no other."""
+
+    @pytest.fixture(autouse=True)
+    def _hashed(self) -> None:
+        use_keys([NEW])
+        declare(Field("a", redact="hash"))
+
+    @staticmethod
+    def shown(layer: Layer | None) -> object:
+        assert layer is not None
+        values = layer.visible()
+        registry().in_logs.redact(values, layer.hashes())
+        return values["a"]
+
+    def test_the_very_same_hash_comes_again(self) -> None:
+        with request(a="x"):
+            assert self.shown(current_layer()) is self.shown(current_layer())
+
+    def test_another_value_has_its_own(self) -> None:
+        with request(a="x"):
+            for text in ("x", "y", "x"):
+                set(a=text)
+                assert self.shown(current_layer()) == HashKey(NEW).hash("a", text)
+            with bind(a="z"):
+                assert self.shown(current_layer()) == HashKey(NEW).hash("a", "z")
+            assert self.shown(current_layer()) == HashKey(NEW).hash("a", "x")
+
+    def test_it_holds_no_more_than_one_value_of_each_field(self) -> None:
+        with request():
+            for number in range(100):
+                set(a=f"{number}")
+                self.shown(current_layer())
+            layer = current_layer()
+            assert layer is not None
+            assert layer.hashes() == {"a": ("99", HashKey(NEW).hash("a", "99"))}
+
+    def test_another_request_has_a_memo_of_its_own(self) -> None:
+        with request(a="x"):
+            self.shown(current_layer())
+            with request():
+                layer = current_layer()
+                assert layer is not None
+                assert layer.hashes() == {}
+
+    def test_a_mask_for_want_of_a_key_is_not_remembered(self) -> None:
+        use_keys(())
+        with request(a="x"):
+            assert self.shown(current_layer()) == MASK
+            use_keys([OLD])
+            assert self.shown(current_layer()) == HashKey(OLD).hash("a", "x")
 
 
 class TestView:

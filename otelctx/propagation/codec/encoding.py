@@ -18,7 +18,11 @@ _MOST: Final = 999_999_999
 
 
 def encode(
-    members: Mapping[str, str], properties: Mapping[str, tuple[str, str]] | None = None
+    members: Mapping[str, str],
+    properties: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    room: int = MAX_BYTES,
+    places: int = MAX_MEMBERS,
 ) -> tuple[str, Sequence[str]]:
     """
     Return *members* as one header, and the keys of those that did not fit it.
@@ -31,6 +35,7 @@ def encode(
         members: texts by key, the most important first. A peer with smaller limits mostly keeps what comes first.
         properties: by key, the text that properties came with, and the properties as `decode` returns them. They are
             sent again with that same text; with another value they would say something about it that nobody said.
+        room, places: how many bytes and members the header may have.
     """
     count = len(members)
     if not count:
@@ -39,14 +44,14 @@ def encode(
     # One look at the whole header: nearly all members are their own encoding. The commas that it has are ours then.
     if properties or not is_plain(header) or header.count(",") != count - 1:
         encoded = _encode_each(members, properties or {})
-    elif count <= MAX_MEMBERS and len(header) <= MAX_BYTES:
+    elif count <= places and len(header) <= room:
         return header, ()
     else:
         encoded = {key: f"{key}={text}" for key, text in members.items()}
     header = ",".join(encoded.values())
-    if len(encoded) <= MAX_MEMBERS and len(header) <= MAX_BYTES:
+    if len(encoded) <= places and len(header) <= room:
         return header, ()
-    return _shortened(encoded, dropped_count(members.get(DROPPED)))
+    return _shortened(encoded, dropped_count(members.get(DROPPED)), room, places)
 
 
 def _encode_each(members: Mapping[str, str], properties: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -64,13 +69,13 @@ def _encode_each(members: Mapping[str, str], properties: Mapping[str, tuple[str,
     return encoded
 
 
-def _shortened(encoded: dict[str, str], dropped_before: int) -> tuple[str, Sequence[str]]:
+def _shortened(encoded: dict[str, str], dropped_before: int, room: int, places: int) -> tuple[str, Sequence[str]]:
     encoded.pop(DROPPED, None)
-    room = MAX_BYTES - len(f"{DROPPED}={min(dropped_before + len(encoded), _MOST)}")
+    room -= len(f"{DROPPED}={min(dropped_before + len(encoded), _MOST)}")
     kept: list[str] = []
     left_out: list[str] = []
     for key, text in encoded.items():
-        if len(kept) < MAX_MEMBERS - 1 and len(text) + 1 <= room:
+        if len(kept) < places - 1 and len(text) + 1 <= room:
             kept.append(text)
             room -= len(text) + 1
         else:
