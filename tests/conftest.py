@@ -17,7 +17,7 @@ from opentelemetry.trace import Tracer
 
 import otelctx
 from otelctx.core import redaction, registry, reports, state, verbs
-from otelctx.propagation import egress, ingress
+from otelctx.propagation import egress, ingress, sealing
 
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
@@ -43,6 +43,7 @@ def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     redaction.use_keys(())
     ingress.replace(inbound)
     egress.replace(outbound)
+    sealing.replace(None)
 
 
 @pytest.fixture

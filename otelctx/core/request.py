@@ -36,6 +36,8 @@ class Request:
         origins: by field name, ``generated`` or ``received``, for values that were there at the start.
         link: the span that it came with and does not continue, for its first span to be linked to.
         former: by field name, what it came with and does not continue, of the values that each request has.
+        broken_seal: why its fields were not believed, and the service that is said to have sealed them; for its first
+            span to tell.
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
         served: it was opened at the edge of a server, for a message that came in.
         hashes: by field name, the value that was hashed last for telemetry, and its hash.
@@ -46,11 +48,12 @@ class Request:
 
     __slots__ = (
         "__weakref__",
+        "broken_seal",
         "carried",
         "entry_span",
         "former",
-        "link",
         "hashes",
+        "link",
         "listeners",
         "origins",
         "properties",
@@ -72,6 +75,7 @@ class Request:
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
         self.link: SpanContext | None = None
         self.former: Mapping[str, object] | None = None
+        self.broken_seal: tuple[str, str] | None = None
         self.entry_span: Span = INVALID_SPAN
         self.hashes: Memo = {}
         self.served = False

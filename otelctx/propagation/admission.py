@@ -35,6 +35,11 @@ class Admission:
         self._trust = believed(carrier, context, getter)
         self._link: SpanContext | None = None
 
+    @property
+    def needs_seal(self) -> bool:
+        """Whether fields are adopted only with a valid seal."""
+        return self._trust.sealed
+
     def trace(self, before: Context, read: Context) -> Context:
         """Return *read*, which propagators made of *before*, with the remote span in it only if that is adopted."""
         mode = self._trust.trace

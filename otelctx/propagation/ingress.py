@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from enum import IntEnum
 from threading import Lock
 from typing import Final
@@ -51,11 +52,13 @@ class Trust:
         baggage: its fields, in baggage and in headers of their own.
         fields: names or baggage keys of the fields that are accepted from it; None stands for all, and for members
             that no field declares.
+        sealed: its fields need a valid seal.
     """
 
     trace: Mode = Mode.CONTINUE
     baggage: Mode = Mode.CONTINUE
     fields: frozenset[str] | None = None
+    sealed: bool = False
 
     def and_of(self, other: Trust) -> Trust:
         """Return what is believed of both."""
@@ -64,7 +67,9 @@ class Trust:
         fields = other.fields if self.fields is None else self.fields
         if self.fields is not None and other.fields is not None:
             fields = self.fields & other.fields
-        return Trust(min(self.trace, other.trace), min(self.baggage, other.baggage), fields)
+        return Trust(
+            min(self.trace, other.trace), min(self.baggage, other.baggage), fields, self.sealed or other.sealed
+        )
 
 
 EVERYTHING: Final = Trust()
@@ -94,12 +99,19 @@ class Ingress:
         rules: the first that names a peer counts.
         defaults: add the default rules, after the others.
         trusted_proxies: those whose forwarded headers tell who the peer is.
+        sealed: those whose fields need a valid seal.
     """
 
     def __init__(
-        self, rules: Iterable[Rule] = (), *, defaults: bool = True, trusted_proxies: Peers | None = None
+        self,
+        rules: Iterable[Rule] = (),
+        *,
+        defaults: bool = True,
+        trusted_proxies: Peers | None = None,
+        sealed: Peers | None = None,
     ) -> None:
         """Judge nobody yet."""
+        self.sealed = sealed
         self.rules = (*rules, *(DEFAULT_RULES if defaults else ()))
         self.trusted_proxies = trusted_proxies
         self.of_unknown = self.of(UNKNOWN)
@@ -110,7 +122,12 @@ class Ingress:
         """Return what is believed of *peer*."""
         if peer is PARENT:
             return EVERYTHING
-        return next((rule.trust for rule in self.rules if peer in rule.peers), STRANGER)
+        trust = next((rule.trust for rule in self.rules if peer in rule.peers), STRANGER)
+        return trust if self.sealed is None or peer not in self.sealed else replaced(trust, sealed=True)
+
+    def requiring(self, sealed: Peers) -> Ingress:
+        """Return this policy, with *sealed* as those whose fields need a valid seal."""
+        return Ingress(self.rules, defaults=False, trusted_proxies=self.trusted_proxies, sealed=sealed)
 
     def of_named(self, text: str) -> Trust:
         """Return what is believed of whom the application names."""

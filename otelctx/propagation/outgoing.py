@@ -12,6 +12,7 @@ from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer, with_layer
 from otelctx.propagation.egress import Decision
+from otelctx.propagation.sealing import hides, is_encrypting
 from otelctx.propagation.unknown import withheld
 
 
@@ -33,9 +34,10 @@ def outgoing(layer: Layer, decision: Decision) -> dict[str, str]:
 def outgoing_context(context: Context | None, decision: Decision) -> Context | None:
     """Return *context*, the current one unless given, with no more baggage in it than may leave; for propagators."""
     view = registry().on_wire
-    is_whole = decision.everything and not (view.hidden or view.altered)
+    is_whole = decision.everything and not (view.hidden or view.altered or is_encrypting())
     layer = None if is_whole else current_layer(context)
     if layer is None:
         return context
     here = get_current() if context is None else context
-    return with_layer(here, Layer(None, members={**outgoing(layer, decision)}))
+    members = outgoing(layer, decision)
+    return with_layer(here, Layer(None, members={key: text for key, text in members.items() if not hides(key)}))

@@ -24,7 +24,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
-from otelctx.propagation import codec
+from otelctx.propagation import codec, sealing
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
 from otelctx.propagation.egress import Decision
@@ -95,8 +95,10 @@ class OtelctxPropagator(TextMapPropagator):
             decision, setter = outbound(setter)
             if not decision.trace:
                 return
-            for other in self._others:
-                other.inject(carrier, outgoing_context(context, decision), setter)
+            if self._others:
+                limited = outgoing_context(context, decision)
+                for other in self._others:
+                    other.inject(carrier, limited, setter)
             self._trace_context.inject(carrier, context, setter)
             layer = current_layer(context)
             if layer is not None:
@@ -112,13 +114,13 @@ class OtelctxPropagator(TextMapPropagator):
         members = outgoing(layer, decision)
         if not members:
             return ()
-        header, left_out = codec.encode(members, layer.properties())
+        header, left_out = sealing.encode(members, layer.properties())
         if header:
             setter.set(carrier, _BAGGAGE, header)
         for name, field in registry().headers.items():
             text = members.get(field.baggage_key)
-            # What would need an encoding travels in baggage alone.
-            if text is not None and VISIBLE.fullmatch(text):
+            # What would need an encoding, or is encrypted, travels in baggage alone.
+            if text is not None and VISIBLE.fullmatch(text) and not sealing.hides(field.baggage_key):
                 setter.set(carrier, name, text)
         return left_out
 

@@ -19,6 +19,7 @@ from otelctx.core.state import with_layer
 from otelctx.core.values import wire_text
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.peers import PEER_KEY
+from otelctx.propagation.sealing import Incoming, opened
 
 
 def received(
@@ -41,8 +42,12 @@ def received(
     """
     found = {key: str(value) for key, value in get_all(context).items()}
     headers = {header: values for header in registry().headers if (values := getter.get(carrier, header))}
-    request = request_from(*admission.fields({**found, **(members or {})}, headers), properties)
-    return in_request(context, admission.begun(request))
+    came = Incoming({**found, **(members or {})}, properties or {}, headers)
+    believed, broken = opened(came, required=admission.needs_seal)
+    request = request_from(*admission.fields(believed.members, believed.headers), believed.properties)
+    request = admission.begun(request)
+    request.broken_seal = broken
+    return in_request(context, request)
 
 
 def in_request(context: Context, request: Request) -> Context:

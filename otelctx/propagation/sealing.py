@@ -75,6 +75,16 @@ def replace(new: Sealer | None) -> Sealer | None:
     return old
 
 
+def is_encrypting() -> bool:
+    """Tell whether what leaves is encrypted."""
+    return _active is not None and _active.encrypts
+
+
+def hides(key: str) -> bool:
+    """Tell whether the member *key* leaves only encrypted: all do but the request id."""
+    return is_encrypting() and key != _request_id().baggage_key
+
+
 def encode(members: Mapping[str, str], properties: Mapping[str, tuple[str, str]] | None) -> tuple[str, Sequence[str]]:
     """Return what the codec's `encode` does, with a seal where one is in force."""
     if _active is None:
@@ -96,12 +106,12 @@ class Incoming(NamedTuple):
     headers: Mapping[str, Sequence[str]]
 
 
-def opened(came: Incoming, *, required: bool) -> tuple[Incoming, Broken | None]:
+def opened(came: Incoming, *, required: bool) -> tuple[Incoming, tuple[str, str] | None]:
     """
-    Return what is believed of what *came*, and what is wrong with its seal, which is counted and reported.
+    Return what is believed of what *came*, and why that is not all: the reason and the service that the seal names.
 
-    With a broken seal, or none where it is *required*, that is the request id alone, as of a stranger. A header of a
-    field counts only if it says what is sealed.
+    With a broken seal, or none where it is *required*, the request id alone is believed, as of a stranger, and that is
+    counted and reported. The header of a field has to say what is sealed.
     """
     if _active is None or not (required or SEAL in came.members):
         return came, None
@@ -117,10 +127,11 @@ def opened(came: Incoming, *, required: bool) -> tuple[Incoming, Broken | None]:
     if isinstance(found, Sealed) and _agree(came.headers, found.members):
         return Incoming(found.members, found.properties, came.headers), None
     broken = Broken(Reason.ALTERED, found.hop, is_proven=True) if isinstance(found, Sealed) else found
+    # A name that nobody has vouched for is not quoted in a log.
     hop = f" of service {broken.hop!r}" if broken.is_proven else ""
-    kind, what = f"seal.{broken.reason.name.lower()}", broken.reason.value
-    report(kind, "Fields of a peer were refused, because of their seal%s: %s", hop, what)
-    return of_stranger, broken
+    kind, why = f"seal.{broken.reason.name.lower()}", broken.reason.value
+    report(kind, "Fields of a peer were refused, because of their seal%s: %s", hop, why)
+    return of_stranger, (why, broken.hop or "unknown")
 
 
 def _agree(headers: Mapping[str, Sequence[str]], members: Mapping[str, str]) -> bool:

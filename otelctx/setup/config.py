@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from otelctx.core.fields import Field
 from otelctx.core.redaction import use_keys
 from otelctx.core.registry import declare
 from otelctx.errors import ConfigError, FieldError
-from otelctx.propagation import egress, ingress
+from otelctx.propagation import egress, ingress, sealing
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
 from otelctx.setup.config_variables import read_variables
 from otelctx.setup.environment_variables import OTELCTX_ENABLED
+
+if TYPE_CHECKING:
+    from otelctx.setup.config_seal import Seal
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Settings:
         redaction_keys: what values are hashed with; the first makes hashes.
         ingress: what is believed of what comes in; None leaves that as it is.
         egress: which fields go where; None leaves that as it is.
+        seal: what puts seals on what leaves, and whose are needed; None where there are none.
         sources: the files and variables that said something, the weakest first.
     """
 
@@ -45,6 +49,7 @@ class Settings:
     redaction_keys: tuple[bytes, ...] = field(default=(), repr=False)
     ingress: ingress.Ingress | None = None
     egress: egress.EgressPolicy | None = None
+    seal: Seal | None = None
     sources: tuple[str, ...] = ()
 
 
@@ -74,7 +79,7 @@ def load(environ: Mapping[str, str], directory: Path) -> Settings:
     """
     problems: list[str] = []
     sources = [*read_files(environ, directory, problems), *read_variables(environ, problems)]
-    settings = _settings(sources, directory, problems) if sources else Settings()
+    settings = _settings(sources, environ, directory, problems) if sources else Settings()
     if problems:
         raise ConfigError("\n".join(problems))
     return settings
@@ -92,6 +97,9 @@ def apply(settings: Settings) -> None:
         ingress.replace(settings.ingress)
     if settings.egress is not None:
         egress.replace(settings.egress)
+    if settings.seal is not None:
+        sealing.replace(settings.seal.sealer)
+        ingress.replace(ingress.ingress().requiring(settings.seal.require))
     try:
         # A file that does not ask for strict mode does not end the one that code has asked for.
         declare(*settings.fields, strict=settings.strict or None)
@@ -100,7 +108,7 @@ def apply(settings: Settings) -> None:
         raise ConfigError(message) from error
 
 
-def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Settings:
+def _settings(sources: list[Source], environ: Mapping[str, str], directory: Path, problems: list[str]) -> Settings:
     try:
         # Checking needs msgspec, which a program with nothing configured shall not pay for.
         from otelctx.setup.config_egress import build_egress  # noqa: PLC0415
@@ -108,6 +116,7 @@ def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Se
         from otelctx.setup.config_ingress import build_ingress  # noqa: PLC0415
         from otelctx.setup.config_redaction import build_redaction  # noqa: PLC0415
         from otelctx.setup.config_schema import check_settings  # noqa: PLC0415
+        from otelctx.setup.config_seal import build_seal  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "msgspec":
             raise
@@ -124,5 +133,6 @@ def _settings(sources: list[Source], directory: Path, problems: list[str]) -> Se
         redaction_keys=build_redaction(sources, fields, directory, problems),
         ingress=build_ingress(sources, problems),
         egress=build_egress(sources, fields, problems),
+        seal=build_seal(sources, environ, directory, problems),
         sources=tuple(source.label for source in sources),
     )

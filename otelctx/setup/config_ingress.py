@@ -57,7 +57,7 @@ def build_ingress(sources: Sequence[Source], problems: list[str]) -> Ingress | N
         if "*" in patterns:
             problems.append(f"{spot}: '*' would let every client say who it is; name the proxies or their networks")
         else:
-            proxies = _peers(spot, patterns, problems)
+            proxies = peers_of(spot, patterns, problems)
     defaults = "defaults" not in given or given["defaults"][0]
     return Ingress(rules, defaults=defaults, trusted_proxies=proxies)
 
@@ -70,7 +70,7 @@ def _rule(source: Source, number: int, table: object, problems: list[str]) -> Ru
     checked = check_table(source, path, table, RuleTable, problems)
     if "peers" not in table:
         problems.append(f"{source.at(*path)}: expected peers, such as ['private'] or ['*']")
-    peers = _peers(source.at(*path, "peers"), checked.get("peers", ()), problems)
+    peers = peers_of(source.at(*path, "peers"), checked.get("peers", ()), problems)
     fields = checked.get("fields")
     trust = Trust(
         Mode[checked.get("trace", "continue").upper()],
@@ -80,7 +80,8 @@ def _rule(source: Source, number: int, table: object, problems: list[str]) -> Ru
     return None if peers is None else Rule(peers, trust)
 
 
-def _peers(spot: str, patterns: Sequence[str], problems: list[str]) -> Peers | None:
+def peers_of(spot: str, patterns: Sequence[str], problems: list[str]) -> Peers | None:
+    """Return the peers that *patterns* name; a mistake, found at *spot*, is added to *problems*."""
     try:
         return Peers(patterns)
     except (ValueError, DestinationError) as error:

@@ -32,6 +32,7 @@ class OtelctxTable(TypedDict, total=False):
     redaction: Table
     ingress: Table
     egress: Table
+    seal: Table
 
 
 class FieldTable(TypedDict, total=False):

@@ -20,7 +20,6 @@ from otelctx.setup.config_keys import read_keys
 from otelctx.setup.config_schema import Count, Text, Texts, check_section
 from otelctx.setup.config_source import Source
 from otelctx.setup.environment_variables import OTELCTX_SEAL_KEY
-from otelctx.setup.resource import service_name
 
 if TYPE_CHECKING:
     from otelctx.propagation.seal import Sealer
@@ -84,4 +83,9 @@ def build_seal(
 
 
 def _service(environ: Mapping[str, str], directory: Path) -> str:
-    return environ.get("OTEL_SERVICE_NAME", "") or service_name(sys.orig_argv, directory) or ""
+    named = environ.get("OTEL_SERVICE_NAME", "").strip()
+    if named:
+        return named
+    from otelctx.setup.resource import service_name  # noqa: PLC0415 - loads the SDK
+
+    return service_name(sys.orig_argv, directory) or ""

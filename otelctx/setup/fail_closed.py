@@ -34,7 +34,7 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
     unreadable: list[str] = []
     sources = [*read_files(environ, directory, unreadable), *read_variables(environ, unreadable)]
-    if unreadable or any("ingress" in source.table for source in sources):
+    if unreadable or any(source.table.keys() & {"ingress", "seal"} for source in sources):
         ingress.replace(ingress.Ingress(defaults=False))
     if unreadable or any("egress" in source.table for source in sources):
         egress.replace(egress.EgressPolicy(defaults=False))

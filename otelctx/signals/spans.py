@@ -24,6 +24,8 @@ from otelctx.signals.write_through import write_through
 
 ORIGIN: Final = "otelctx.{}.origin"
 FORMER: Final = "otelctx.{}.received"
+SEAL_FAILURE: Final = "otelctx.seal.failure"
+SEAL_HOP: Final = "otelctx.seal.hop"
 
 _ENTRY_KINDS: Final = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
 
@@ -39,7 +41,7 @@ class FieldSpanProcessor(SpanProcessor):
         attributes = attributes_of(layer, registry().in_spans)
         request = layer.request
         if request is not None:
-            if request.link is not None or request.former is not None:
+            if request.link is not None or request.former is not None or request.broken_seal is not None:
                 attributes.update(_relations(request, span))
             if _is_entry(span):
                 request.entry_span = span
@@ -77,11 +79,14 @@ def _origins(request: Request) -> dict[str, str]:
 
 def _relations(request: Request, span: Span) -> dict[str, AttributeValue]:
     """Relate *span*, the first of *request*, to what the request came with and does not continue."""
-    link, former = request.link, request.former
-    request.link = request.former = None
+    link, former, broken = request.link, request.former, request.broken_seal
+    request.link = request.former = request.broken_seal = None
     if link is not None:
         span.add_link(link)
     values = dict(former or {})
     registry().in_spans.redact(values)
     shown = {name: attribute_value(value) for name, value in values.items()}
-    return {FORMER.format(name): value for name, value in shown.items() if value is not None}
+    told: dict[str, AttributeValue] = {FORMER.format(name): value for name, value in shown.items() if value is not None}
+    if broken is not None:
+        told |= dict(zip((SEAL_FAILURE, SEAL_HOP), broken, strict=True))
+    return told
