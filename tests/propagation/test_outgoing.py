@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagators.jaeger import JaegerPropagator
 from opentelemetry.trace import Tracer, get_current_span
 
 import otelctx
@@ -21,6 +22,7 @@ from otelctx.propagation.edge import echoed_headers
 from otelctx.propagation.egress import ALL, Decision
 from otelctx.propagation.environment import to_environment
 from otelctx.propagation.outgoing import outgoing_context
+from otelctx.propagation.propagator import OtelctxPropagator
 
 CLEAR = "alice"
 EVERYTHING = Decision(ALL, trace=True)
@@ -82,6 +84,14 @@ class TestRedacted:
             assert baggage.get_all()["w"] == otelctx.get("who") == CLEAR
         assert member(headers, "w") == expected
         assert member(headers, "user_id") == "bob"
+
+    def test_by_a_propagator_beside_ours(self, action: str, tracer: Tracer) -> None:
+        expected = declared(action)
+        headers: dict[str, str] = {}
+        with request(who=CLEAR), tracer.start_as_current_span("here"):
+            OtelctxPropagator(JaegerPropagator()).inject(headers)
+        assert (member(headers, "w"), headers.get("uberctx-w")) == (expected, expected and quote(expected))
+        assert CLEAR not in repr(headers)
 
     def test_it_is_received_clear_all_the_same(self, action: str) -> None:
         declared(action)
