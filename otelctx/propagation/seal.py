@@ -75,8 +75,8 @@ class Sealer:
         self.hop = _NOT_IN_HOP.sub("-", hop)[:64] or "unknown"
         self._signer = _Signer(secrets, clock)
         self._fernet = _fernet(secrets) if encrypts else None
-        self._max_age = max_age
-        self._leeway = leeway
+        self.max_age = max_age
+        self.leeway = leeway
         # All but the body of a token has always the same length.
         self._overhead = len(f"{SEAL}=") + len(self._signer.sign(f"{self.hop}.{_SIGNED}."))
 
@@ -132,7 +132,7 @@ class Sealer:
         except BadSignature:
             return Broken(Reason.WRONG_KEY, hop)
         age = self._signer.get_timestamp() - int(at.timestamp())
-        if not -self._leeway <= age <= self._max_age + self._leeway:
+        if not -self.leeway <= age <= self.max_age + self.leeway:
             return Broken(Reason.EXPIRED, hop, is_proven=True)
         kind, _, body = value.decode().removeprefix(f"{declared}.").partition(".")
         beside = {key: text for key, text in members.items() if key != SEAL}
