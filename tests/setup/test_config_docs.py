@@ -12,11 +12,13 @@ from otelctx.core.fields import REQUEST_ID, Field
 from otelctx.errors import ConfigError
 from otelctx.propagation.destination import parse
 from otelctx.propagation.ingress import EVERYTHING, STRANGER, Mode, Trust
+from otelctx.propagation.peers import peer_at
 from otelctx.setup import config, config_egress, environment_variables
 from otelctx.setup.config_egress import EgressTable
 from otelctx.setup.config_ingress import IngressTable, RuleTable
 from otelctx.setup.config_redaction import RedactionTable
 from otelctx.setup.config_schema import FieldTable, OtelctxTable
+from otelctx.setup.config_seal import SealTable
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -115,6 +117,15 @@ def test_the_egress_example_lets_out_what_it_says(project):
     assert allowed("http://orders") == (["*"], True)
 
 
+def test_the_seal_example_signs_and_asks_own_networks_for_it(project):
+    (project / "key").write_text("k" * 32)
+    (project / "otelctx.toml").write_text(example("toml", 5).replace("/run/secrets/otelctx-seal", "key"))
+    seal = config.load({}, project).seal
+
+    assert (seal.sealer.encrypts, seal.sealer.max_age, seal.sealer.leeway) == (False, 300, 30)
+    assert (peer_at("10.0.0.1") in seal.require, peer_at("203.0.113.5") in seal.require) == (True, False)
+
+
 def test_the_mistakes_are_shown_as_they_really_look(project):
     toml = "[otelctx.fields.tenant]\nmax_lenght = 5\nmetric_limit = 'abc'\n"
     (project / "otelctx.toml").write_text(toml)
@@ -130,6 +141,7 @@ def test_the_tables_have_every_key():
     assert [*OtelctxTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx]`")]
     assert [*FieldTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.fields.NAME]`")]
     assert [*RedactionTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.redaction]`")]
+    assert [*SealTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.seal]`")]
     assert [*IngressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.ingress]`")]
     assert [*RuleTable.__annotations__] == [row[0].strip("`") for row in rows("in `[[otelctx.ingress.rules]]`")]
     assert [*EgressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.egress]`")]
@@ -154,4 +166,4 @@ def test_the_table_of_variables_has_every_variable():
 
 
 def test_every_example_is_one_of_those_above():
-    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "toml", "toml", "text"]
+    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "toml", "toml", "toml", "text"]
