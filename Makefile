@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test matrix soak bench-boundaries bench-codec bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test matrix soak bench-boundaries bench-privacy bench-codec bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ fuzz: $(READY) ## ten minutes of coverage-guided fuzzing of the codec; ARGS="-ma
 	@mkdir -p .cache/fuzz
 	@$(BIN)/python -m tests.fuzz -max_total_time=600 -max_len=20000 -len_control=0 -timeout=5 \
 	  -artifact_prefix=.cache/fuzz/ $(ARGS) .cache/fuzz tests/fuzz/corpus/codec
+
+bench-privacy: $(READY) ## what redaction and seals cost
+	@$(BIN)/python benchmarks/privacy.py
 
 check: lint types imports wheel ## every static check, and the built wheel in a clean environment
 

@@ -98,13 +98,14 @@ class Sealer:
             request_key: the key of the request id, which stays readable when the others are encrypted.
         """
         members = {key: text for key, text in members.items() if key != SEAL}
-        beside, _ = encode({key: text for key, text in members.items() if key == request_key})
+        id_alone = {key: text for key, text in members.items() if key == request_key}
+        beside = encode(id_alone)[0] if self.encrypts else ""
         header, left_out = encode(members, properties, room=self._room(len(beside)), places=MAX_MEMBERS - 1)
-        if not beside or request_key in left_out:
+        if not id_alone or request_key in left_out:
             if members:
                 report("seal.no_request_id", "Fields left without a seal, since the request id may not go there")
             return encode(members, properties)
-        return f"{header if self._fernet is None else beside},{self._member(header)}", left_out
+        return f"{beside or header},{self._member(header)}", left_out
 
     def _room(self, visible: int) -> int:
         if self._fernet is None:
