@@ -35,6 +35,9 @@ _HOP: Final = re.compile("[0-9A-Za-z_-]{1,64}")
 _FERNET_BYTES: Final = 1 + 8 + 16 + 32
 _BLOCK: Final = 16
 
+# SHA-256 in base64, without the padding.
+_DIGEST_LENGTH: Final = 43
+
 
 class _Signer(TimestampSigner):
     """Signs by a clock that is given, with HMAC-SHA256."""
@@ -77,8 +80,8 @@ class Sealer:
         self._fernet = _fernet(secrets) if encrypts else None
         self.max_age = max_age
         self.leeway = leeway
-        # All but the body of a token has always the same length.
-        self._overhead = len(f"{SEAL}=") + len(self._signer.sign(f"{self.hop}.{_SIGNED}."))
+        # All but the body of a token has always the same length, with the comma in front of it.
+        self._overhead = len(f",{SEAL}=") + len(self._signer.sign(f"{self.hop}.{_SIGNED}."))
 
     @property
     def encrypts(self) -> bool:
@@ -109,8 +112,8 @@ class Sealer:
 
     def _room(self, visible: int) -> int:
         if self._fernet is None:
-            return MAX_BYTES - 1 - self._overhead - len(_digest({}, {}))
-        octets = (MAX_BYTES - visible - 1 - self._overhead) // 4 * 3 - _FERNET_BYTES
+            return MAX_BYTES - self._overhead - _DIGEST_LENGTH
+        octets = (MAX_BYTES - visible - self._overhead) // 4 * 3 - _FERNET_BYTES
         return octets // _BLOCK * _BLOCK - 1
 
     def _member(self, header: str) -> str:

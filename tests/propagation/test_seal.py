@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otelctx import Field, declare
+from otelctx import Field, declare, request
 from otelctx.core.reports import counts
+from otelctx.core.state import current_layer
 from otelctx.propagation import codec
 from otelctx.propagation.seal import Sealer
 from otelctx.propagation.sealing import SEAL, Broken, Reason, Sealed
@@ -207,10 +208,12 @@ class TestSize:
 
     def test_fields_of_lower_priority_are_left_out_first(self, encrypts: bool) -> None:
         declare(Field("low", remote=True, max_length=9000), Field("high", remote=True, max_length=9000, priority=5))
-        members = {"request_id": "r", "low": "l" * 5000, "high": "h" * 5000}
-        header, left_out = sealer(encrypts=encrypts).encode(members, None, "request_id")
+        with request(request_id="r", low="l" * 5000, high="h" * 5000):
+            layer = current_layer()
+            assert layer is not None
+            header, left_out = sealer(encrypts=encrypts).encode(layer.wire(), None, "request_id")
         opened = read(header, sealer(encrypts=encrypts))
-        assert left_out == ("low",)
+        assert list(left_out) == ["low"]
         assert isinstance(opened, Sealed)
         assert opened.members == {"request_id": "r", "high": "h" * 5000, codec.DROPPED: "1"}
 
