@@ -94,7 +94,8 @@ class Sealer:
         """
         Return *members* and their seal as one header, and the keys of those that did not fit beside the seal.
 
-        What leaves without a request id is not bound to a request, and has no seal; that is counted and reported.
+        What leaves without a request id is not bound to a request, and has no seal; what should be encrypted stays
+        then. Both are counted and reported.
 
         Args:
             members, properties: what the codec's `encode` takes.
@@ -106,8 +107,9 @@ class Sealer:
         header, left_out = encode(members, properties, room=self._room(len(beside)), places=MAX_MEMBERS - 1)
         if not id_alone or request_key in left_out:
             if members:
-                report("seal.no_request_id", "Fields left without a seal, since the request id may not go there")
-            return encode(members, properties)
+                done = "stayed" if self.encrypts else "left without a seal"
+                report("seal.no_request_id", "Fields %s, since the request id does not go with them", done)
+            return ("", tuple(members)) if self.encrypts else encode(members, properties)
         return f"{beside or header},{self._member(header)}", left_out
 
     def _room(self, visible: int) -> int:

@@ -27,7 +27,7 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
     Mask the fields that the configuration redacts in any way, and keep them off the wire.
 
-    Trust nobody if it has rules of trust, and send no field anywhere if it has rules for that.
+    Trust nobody if it has rules of trust, and send no field anywhere if it has rules for that; a seal is both.
 
     Args:
         environ, directory: what `config.load` was called with.
@@ -36,7 +36,7 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
     sources = [*read_files(environ, directory, unreadable), *read_variables(environ, unreadable)]
     if unreadable or any(source.table.keys() & {"ingress", "seal"} for source in sources):
         ingress.replace(ingress.Ingress(defaults=False))
-    if unreadable or any("egress" in source.table for source in sources):
+    if unreadable or any(source.table.keys() & {"egress", "seal"} for source in sources):
         egress.replace(egress.EgressPolicy(defaults=False))
     names = {USER_ID.name} if unreadable else set[str]()
     for source in sources:

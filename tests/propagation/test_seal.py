@@ -220,8 +220,11 @@ class TestSize:
 
 class TestWithoutARequest:
     def test_fields_without_a_request_id_have_no_seal(self) -> None:
-        header, _ = sealer().encode({"user_id": "alice"}, None, "request_id")
-        assert header == "user_id=alice"
+        assert sealer().encode({"user_id": "alice"}, None, "request_id") == ("user_id=alice", ())
+        assert counts()["seal.no_request_id"] == 1
+
+    def test_and_are_not_sent_in_the_clear_when_they_are_to_be_encrypted(self) -> None:
+        assert sealer(encrypts=True).encode({"user_id": "alice"}, None, "request_id") == ("", ("user_id",))
         assert counts()["seal.no_request_id"] == 1
 
     def test_nothing_has_none_either(self) -> None:

@@ -18,9 +18,11 @@ import otelctx
 from otelctx import Field, declare, extract, inject, request
 from otelctx.core.reports import counts
 from otelctx.core.state import current_request
-from otelctx.propagation import codec, ingress, sealing
+from otelctx.propagation import codec, egress, ingress, sealing
 from otelctx.propagation.beside import RequestOpening
+from otelctx.propagation.egress import EgressPolicy, Rule
 from otelctx.propagation.ingress import Ingress
+from otelctx.propagation.pattern import parse_pattern
 from otelctx.propagation.peers import Peers
 from otelctx.propagation.propagator import OtelctxPropagator
 from otelctx.propagation.seal import Sealer
@@ -108,6 +110,35 @@ class TestBothEdges:
             found.carried["vendor"] = "v"
             inject(headers := {})
         assert received(headers)["vendor"] == "v"
+
+
+class TestEgress:
+    """The egress policy decides first, and what it lets out is sealed."""
+
+    @pytest.fixture(autouse=True)
+    def _rules(self) -> None:
+        with_id = Rule((parse_pattern("partner.example"),), frozenset({"request_id", "tenant"}))
+        without = Rule((parse_pattern("other.example"),), frozenset({"tenant"}))
+        egress.replace(EgressPolicy((with_id, without)))
+
+    @staticmethod
+    def sent_to(host: str) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        with request(request_id="r-1", user_id="alice", tenant="acme"):
+            inject(headers, destination=f"https://{host}")
+        return headers
+
+    def test_the_seal_covers_what_may_go_there(self) -> None:
+        assert received(self.sent_to("partner.example")) == {"request_id": "r-1", "tenant": "acme"}
+
+    def test_where_nothing_may_go_no_seal_goes_either(self) -> None:
+        assert self.sent_to("elsewhere.example") == {}
+
+    def test_fields_without_the_request_id_have_no_seal_and_are_not_believed(self, sealer: Sealer) -> None:
+        headers = self.sent_to("other.example")
+        assert headers == ({} if sealer.encrypts else {"baggage": "tenant=acme", "x-tenant": "acme"})
+        assert "tenant" not in received(headers)
+        assert counts()["seal.no_request_id"] == 1
 
 
 class TestRefused:

@@ -166,4 +166,14 @@ def test_the_table_of_variables_has_every_variable():
 
 
 def test_every_example_is_one_of_those_above():
-    assert [language for language, _ in EXAMPLES] == ["toml", "toml", "yaml", "sh", "toml", "toml", "toml", "toml", "text"]
+    assert [language for language, _ in EXAMPLES] == [
+        "toml",
+        "toml",
+        "yaml",
+        "sh",
+        "toml",
+        "toml",
+        "toml",
+        "toml",
+        "text",
+    ]

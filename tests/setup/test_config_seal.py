@@ -182,7 +182,11 @@ except config.ConfigError as error:
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
         assert "sealing needs itsdangerous; pip install 'otelctx[seal]'" in done.stdout
 
-    def test_while_there_is_one_nobody_is_trusted(self, project: Path) -> None:
-        problems(project, '[otelctx.seal]\nmode = "sign"\n')
+    def test_while_there_is_one_nobody_is_trusted_and_no_field_leaves(self, project: Path) -> None:
+        problems(project, '[otelctx.seal]\nmode = "encrypt"\n')
         fail_closed.hide({}, project)
         assert ingress.ingress().of(peer_at("127.0.0.1")).fields == {"request_id"}
+        headers: dict[str, str] = {}
+        with otelctx.request(user_id="alice"):
+            otelctx.inject(headers, destination="http://127.0.0.1")
+        assert headers == {}
