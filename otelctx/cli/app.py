@@ -14,6 +14,30 @@ import typer
 from otelctx.cli.deferred import Deferred, DeferredGroup
 
 
+class PolicyCommands(DeferredGroup):
+    """The subcommands of `otelctx policy`."""
+
+    deferred = (
+        Deferred(
+            "hash",
+            "Print what stands for a value that is hashed.",
+            "otelctx.cli.policy_hash:policy_hash",
+            "cli",
+            group="policy",
+        ),
+    )
+
+
+policy = typer.Typer(
+    name="policy",
+    cls=PolicyCommands,
+    help="Ask what the configuration lets show and travel.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+policy.callback()(lambda: None)
+
+
 class Commands(DeferredGroup):
     """The subcommands, in the order that a newcomer needs them."""
 
@@ -36,6 +60,7 @@ class Commands(DeferredGroup):
         Deferred("requests", "List the newest requests.", "otelctx.cli.requests:requests", "cli"),
         Deferred("story", "Tell one request over all its services.", "otelctx.cli.story:story", "cli"),
     )
+    groups = (policy,)
 
 
 app = typer.Typer(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 from otelctx.cli.failures import MissingExtraError
 
@@ -27,14 +27,15 @@ class Deferred:
     """
     Where a command is.
 
-    *target* is `module:function`; *extra* is what to install when an import of that module is missing; *usage* and
-    *settings* are for the parser.
+    *target* is `module:function`; *extra* is what to install when an import of that module is missing; *group* is the
+    command that it is a subcommand of, if any; *usage* and *settings* are for the parser.
     """
 
     name: str
     summary: str
     target: str
     extra: str
+    group: str = ""
     usage: str = "[OPTIONS]"
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -67,7 +68,7 @@ class Deferred:
             missing = error.name or "?"
             if missing.partition(".")[0] == "otelctx":
                 raise
-            raise MissingExtraError(self.name, self.extra, missing) from error
+            raise MissingExtraError(f"{self.group} {self.name}".strip(), self.extra, missing) from error
 
 
 class DeferredCommand(TyperCommand):
@@ -84,12 +85,15 @@ class DeferredCommand(TyperCommand):
 
 
 class DeferredGroup(TyperGroup):
-    """A group whose commands are those of the class attribute `deferred`, in this order."""
+    """A group whose commands are those of the class attributes `deferred` and `groups`, in this order."""
 
     deferred: ClassVar[Sequence[Deferred]] = ()
+    groups: ClassVar[Sequence[typer.Typer]] = ()
 
     def __init__(self, **attributes: Any) -> None:
-        """Add the commands that `deferred` names."""
+        """Add the commands that `deferred` names, and `groups`."""
         super().__init__(**attributes)
         for command in self.deferred:
             self.add_command(DeferredCommand(command))
+        for group in self.groups:
+            self.add_command(get_group(group))

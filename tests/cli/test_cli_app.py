@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pytest
 
-COMMANDS = ["demo", "run", "collector", "requests", "story"]
+COMMANDS = ["demo", "run", "collector", "requests", "story", "policy"]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ class TestHelp:
             assert f"\n  {command} " in done.stdout
         assert "Run your service:  otelctx run uvicorn app:app\n" in done.stdout
 
-    @pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)])
+    @pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS), ["policy", "hash"]])
     def test_it_fits_80_columns_and_an_ascii_terminal(self, otelctx, arguments):
         done = otelctx(*arguments, "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
         assert (done.returncode, done.stderr) == (0, "")
