@@ -4,7 +4,7 @@ What redaction and seals cost: a request with a field clear, masked and hashed, 
 All variants take turns in one process, so that what else the machine does hits all alike.
 """
 
-# ruff: noqa: INP001, T201 - a script: the table names what is measured, and this prints it
+# ruff: noqa: T201 - a script: the table names what is measured, and this prints it
 
 from __future__ import annotations
 
