@@ -8,16 +8,18 @@ OTel Context in between. Two requests never share one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
 
-from otelctx.core.redaction import Memo
+from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
 
 GENERATED: Final = "generated"
 RECEIVED: Final = "received"
 
+V = TypeVar("V")
+Showing: TypeAlias = Callable[[Mapping[str, object], View, Memo], Mapping[str, V]]
 Listener = Callable[["Request", Mapping[str, object], Mapping[str, object]], None]
 
 
@@ -48,6 +50,7 @@ class Request:
 
     __slots__ = (
         "__weakref__",
+        "_shown",
         "broken_seal",
         "carried",
         "entry_span",
@@ -81,6 +84,7 @@ class Request:
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
+        self._shown: dict[object, tuple[int, View, Mapping[str, Any]]] = {}
         for field in registry().generated:
             if self.values.get(field.name) is None and (value := field.generated()) is not None:
                 self.values[field.name] = value
@@ -94,6 +98,15 @@ class Request:
         without(self.origins, changes)
         for listener in self.listeners:
             listener(self, changes, before)
+
+    def shown(self, make: Showing[V], view: View) -> Mapping[str, V]:
+        """Return what *make* makes of the values for *view*, made once between two writes; not to be changed."""
+        kept = self._shown.get(make)
+        # Read before the values are: what is written meanwhile is not taken for what was there before.
+        writes = self.writes
+        if kept is None or kept[0] != writes or kept[1] is not view:
+            kept = self._shown[make] = (writes, view, make(self.values.copy(), view, self.hashes))
+        return kept[2]
 
 
 class AmbientRequest(Request):

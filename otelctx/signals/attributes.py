@@ -22,7 +22,9 @@ FIELDS: Final = "otelctx.fields"
 
 
 def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
-    """Return all of *layer* that *view* shows, by attribute name."""
+    """Return all of *layer* that *view* shows, by attribute name; the caller's to change."""
+    if layer.parent is None and not layer.bound:
+        return {} if layer.request is None else {**layer.request.shown(named, view)}
     attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:
@@ -34,7 +36,7 @@ def named(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, A
     """Return what *view* shows of *values*, by attribute name; *hashes* are those of the request."""
     attribute_of, hidden = registry().attribute_of, view.hidden
     attributes: dict[str, AttributeValue] = {}
-    for name, value in tuple(values.items()):
+    for name, value in values.items():
         shown = attribute_value(value)
         if shown is not None and name not in hidden:
             attributes[attribute_of(name)] = shown

@@ -8,7 +8,7 @@ what the caller gives in ``extra`` wins too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any, Final
 from weakref import WeakSet
@@ -16,6 +16,7 @@ from weakref import WeakSet
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from otelctx.boundaries.patches import Patch
+from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
 from otelctx.core.values import attribute_value
@@ -39,23 +40,29 @@ def stamps() -> dict[str, Any]:
     Declared fields and trace ids are always there, as None when they have no value, so that a format string may name
     them.
     """
-    declared = registry()
-    values: dict[str, Any] = {}
+    view = registry().in_logs
     layer = current_layer()
-    if layer is not None:
-        for name, value in tuple(layer.visible().items()):
-            shown = attribute_value(value)
-            if shown is not None:
-                values[name] = shown
-        declared.in_logs.redact(values, layer.hashes())
-    values = {**declared.stamped, **values}
-    for name in _OWN.intersection(values):
-        del values[name]
+    if layer is None:
+        values = _by_name({}, view, {})
+    elif layer.parent is None and not layer.bound and layer.request is not None:
+        values = {**layer.request.shown(_by_name, view)}
+    else:
+        values = _by_name(layer.visible(), view, layer.hashes())
     span = get_current_span().get_span_context()
-    values[TRACE_ID] = format_trace_id(span.trace_id) if span.is_valid else None
-    values[SPAN_ID] = format_span_id(span.span_id) if span.is_valid else None
-    values[TRACE_FLAGS] = f"{span.trace_flags:02x}" if span.is_valid else None
+    if span.is_valid:
+        values[TRACE_ID] = format_trace_id(span.trace_id)
+        values[SPAN_ID] = format_span_id(span.span_id)
+        values[TRACE_FLAGS] = f"{span.trace_flags:02x}"
     return values
+
+
+def _by_name(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, Any]:
+    stamped: dict[str, Any] = {name: attribute_value(value) for name, value in values.items()}
+    view.redact(stamped, hashes)
+    stamped = {**registry().stamped, **{name: shown for name, shown in stamped.items() if shown is not None}}
+    for name in _OWN.intersection(stamped):
+        del stamped[name]
+    return {**stamped, TRACE_ID: None, SPAN_ID: None, TRACE_FLAGS: None}
 
 
 class StampedDict(dict[str, Any]):
