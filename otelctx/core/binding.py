@@ -7,9 +7,10 @@ starts sees it; nobody else does.
 
 from __future__ import annotations
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 
 from otelctx.core.block import Block
+from otelctx.core.here import here
 from otelctx.core.layers import Layer
 from otelctx.core.request import accepted
 from otelctx.core.state import current_layer, with_layer
@@ -41,9 +42,7 @@ class bind(Block):  # noqa: N801 - it is used as a verb
 
     def _context(self) -> Context:
         outer = current_layer()
-        return with_layer(
-            get_current(), Layer(None if outer is None else outer.request, outer, bound=dict(self._values))
-        )
+        return with_layer(here(), Layer(None if outer is None else outer.request, outer, bound=dict(self._values)))
 
     def _again(self) -> Block:
         block = bind()

@@ -11,9 +11,9 @@ from contextvars import ContextVar, Token
 from typing import Any, Final
 
 from opentelemetry import baggage
-from opentelemetry.context import Context, attach, create_key, get_current
+from opentelemetry.context import Context, create_key
 
-from otelctx.core.block import restore
+from otelctx.core.here import NOWHERE, here, variable
 from otelctx.core.layers import Layer
 from otelctx.core.request import AmbientRequest, Request
 
@@ -57,7 +57,7 @@ def current_layer(context: Context | None = None) -> Layer | None:
     """Return the layer that code sees here, or in *context* if one is given."""
     if context is not None:
         return layer_in(context)
-    layer = layer_in(get_current())
+    layer = layer_in(here())
     held = None if layer is None else layer.request
     if held is not None and not isinstance(held, AmbientRequest):
         return layer
@@ -103,9 +103,6 @@ def ambient_layer(layer: Layer | None) -> Layer:
     return layer if layer.request is request else layer.on(request)
 
 
-_NOWHERE: Final = Context()
-
-
 class Outside:
     """A block in no request at all, neither a request's nor the ambient one of this task; one use at a time."""
 
@@ -113,17 +110,15 @@ class Outside:
 
     def __init__(self) -> None:
         """Find OpenTelemetry's variable, once: this block is for where every nanosecond counts."""
-        token = attach(_NOWHERE)
-        restore(token)
-        # A runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT, may have other tokens; it is left alone.
-        self._variable: ContextVar[Any] = token.var if isinstance(token, Token) else ContextVar("otelctx_nowhere")
+        # A runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT, is left alone.
+        self._variable: ContextVar[Any] = variable() or ContextVar("otelctx_nowhere")
         self._token: Token[Any] | None = None
         self._ambient: Token[Any] | None = None
 
     def __enter__(self) -> None:
         """Leave where we are."""
         self._ambient = _ambient.set(None)
-        self._token = self._variable.set(_NOWHERE)
+        self._token = self._variable.set(NOWHERE)
 
     def __exit__(self, *_: object) -> None:
         """Come back."""

@@ -11,9 +11,10 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from opentelemetry.context import Context, attach, create_key, get_current, set_value
+from opentelemetry.context import Context, attach, create_key, set_value
 
 from otelctx.core.block import Block
+from otelctx.core.here import here
 from otelctx.core.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class AsyncLocalStorage(Generic[T]):
 
     def get_store(self) -> T | None:
         """Return the store of this place, else the default."""
-        entry = get_current().get(self._key)
+        entry = here().get(self._key)
         return cast("_Entry[T]", entry).store if entry is not None else self._default
 
     def run(self, store: T, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from opentelemetry.context import attach, get_current
+from opentelemetry.context import attach
 
+from otelctx.core.here import here
 from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, accepted
@@ -93,8 +94,8 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     if layer is None or request is None or isinstance(request, AmbientRequest):
         layer = ambient_layer(layer)
         _say_so()
-    if layer is not layer_in(get_current()):
-        attach(with_layer(get_current(), layer))
+    if layer is not layer_in(here()):
+        attach(with_layer(here(), layer))
     layer.write(changes)
 
 

@@ -13,9 +13,10 @@ from functools import wraps
 from typing import Any, Final
 from weakref import WeakSet
 
-from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from otelctx.boundaries.patches import Patch
+from otelctx.core.here import here, span_in
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
@@ -48,7 +49,7 @@ def stamps() -> dict[str, Any]:
         values = {**layer.request.shown(_by_name, view)}
     else:
         values = _by_name(layer.visible(), view, layer.hashes())
-    span = get_current_span().get_span_context()
+    span = span_in(here()).get_span_context()
     if span.is_valid:
         values[TRACE_ID] = format_trace_id(span.trace_id)
         values[SPAN_ID] = format_span_id(span.span_id)

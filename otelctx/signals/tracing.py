@@ -15,7 +15,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final
 
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace import Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
@@ -30,15 +30,13 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     TraceFlags,
-    set_span_in_context,
 )
 from opentelemetry.util.types import Attributes
 
 from otelctx.boundaries.patches import Patch, Patches
+from otelctx.core.here import SPAN_KEY, here, with_span
 from otelctx.signals.recording import RecordingSpan
 
-# Public API only: the one key that `set_span_in_context` writes.
-_SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
 _FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
@@ -65,7 +63,7 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
         if type(self) is not Tracer or not self._tracer_config.is_enabled:
             options = (start_time, record_exception, set_status_on_exception)
             return original(self, name, context, kind, attributes, links, *options)
-        outer = (get_current() if context is None else context).get(_SPAN_KEY)
+        outer = (here() if context is None else context).get(SPAN_KEY)
         parent = outer.get_span_context() if isinstance(outer, Span) else None
         ids = self.id_generator
         if parent is None or not parent.is_valid:
@@ -143,9 +141,7 @@ class _CurrentSpan(ContextDecorator):
     def __enter__(self) -> Span:
         span: Span = self._tracer.start_span(*self._arguments, *self._options)
         self._span = span
-        inside = Context(get_current())
-        dict.__setitem__(inside, _SPAN_KEY, span)
-        self._token = attach(inside)
+        self._token = attach(with_span(here(), span))
         return span
 
     def __exit__(

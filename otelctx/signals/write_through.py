@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from opentelemetry.trace import Span, get_current_span
+from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
+from otelctx.core.here import here, span_in
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.signals.attributes import FIELDS, named
@@ -28,11 +29,11 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
     view = registry().in_spans
     attributes, old = named(changes, view, request.hashes), named(before, view, {})
     withdrawn = sorted(name for name in old if name not in attributes)
-    entry, here = request.entry_span, get_current_span()
+    entry, inner = request.entry_span, span_in(here())
     _write(entry, attributes, old)
-    if here is not entry:
-        _write(here, attributes, old)
-    teller = here if here.is_recording() else entry
+    if inner is not entry:
+        _write(inner, attributes, old)
+    teller = inner if inner.is_recording() else entry
     if request.writes <= MOST_EVENTS and teller.is_recording():
         if attributes:
             teller.add_event(SET_EVENT, attributes)

@@ -21,7 +21,7 @@ import sys, otelctx
 assert not [name for name in sys.modules if name.startswith(("opentelemetry.sdk", "starlette", "flask", "fastapi"))]
 with otelctx.request(user_id="alice"):
     headers = {}
-    otelctx.inject(headers)
+    otelctx.inject(headers, destination="http://orders")
 assert "user_id=alice" in headers["baggage"], headers
 import otelctx.integrations.asgi, otelctx.integrations.wsgi
 """,

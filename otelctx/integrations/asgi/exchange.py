@@ -12,8 +12,9 @@ from typing import Any, Final, cast
 
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.asgi import get_default_span_details
-from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
+from opentelemetry.trace import SpanKind, Tracer
 
+from otelctx.core.here import with_span
 from otelctx.core.state import current_request
 from otelctx.integrations.asgi.measures import Measures, content_length
 from otelctx.integrations.asgi.response import answer_500, record, send_in, with_echo
@@ -65,7 +66,7 @@ class Exchange:
         if request is not None:
             # The span processor has done so already if the span records; one that does not has a trace id all the same.
             request.entry_span = span
-        self.inside = set_span_in_context(span, context)
+        self.inside = with_span(context, span)
         self._active = measures.begin(self._attributes)
         self._started = False
         self._response_size: int | None = None

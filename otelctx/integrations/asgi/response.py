@@ -10,6 +10,7 @@ from opentelemetry.context import Context, attach
 from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
 
 from otelctx.core.block import restore
+from otelctx.core.here import here, span_in
 from otelctx.core.reports import report
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import echoed_headers, entry_span_of
@@ -67,7 +68,7 @@ async def send_in(context: Context, send: Send, message: Message) -> None:
 
     A span that a framework makes further in may be over by then.
     """
-    if get_current_span().get_span_context().is_valid:
+    if span_in(here()).get_span_context().is_valid:
         await send(message)
         return
     token = attach(set_span_in_context(entry_span_of(context)))

@@ -1,0 +1,56 @@
+"""
+Here: the Context that code runs in, and the span in it, read without going through OpenTelemetry's layers of calls.
+
+OpenTelemetry keeps its Context in one ContextVar; what `opentelemetry.context.get_current` returns is what is returned
+here. A runtime context of somebody's own, named in ``OTEL_PYTHON_CONTEXT``, is asked each time.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import Final
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+
+from otelctx.core.generator_context import GeneratorContext
+
+NOWHERE: Final = Context()
+
+# Public API only: the one key that `set_span_in_context` writes.
+SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+
+_variable: ContextVar[Context] | None = None
+
+
+def variable() -> ContextVar[Context] | None:
+    """Return the variable that OpenTelemetry keeps its Context in; None where it has none."""
+    global _variable  # noqa: PLW0603 - found once per process
+    if _variable is None:
+        token = attach(NOWHERE)
+        detach(token)
+        if isinstance(token, Token):
+            _variable = token.var
+    return _variable
+
+
+def here() -> Context:
+    """Return the Context that is current."""
+    found = _variable or variable()
+    if found is None:
+        return get_current()
+    context = found.get(NOWHERE)
+    return context.seen_from_here() if type(context) is GeneratorContext else context
+
+
+def span_in(context: Context) -> Span:
+    """Return the span of *context*, or the invalid one."""
+    span = context.get(SPAN_KEY)
+    return span if isinstance(span, Span) else INVALID_SPAN
+
+
+def with_span(context: Context, span: Span) -> Context:
+    """Return *context* with *span* as its span, copied once."""
+    result = Context(context)
+    dict.__setitem__(result, SPAN_KEY, span)
+    return result
