@@ -22,6 +22,14 @@ from otelctx.propagation import egress, ingress, sealing
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _state_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Programs that tests start keep nothing in the home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     declared = registry.replace(registry.Registry())

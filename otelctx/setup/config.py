@@ -15,6 +15,7 @@ from otelctx.core.fields import Field
 from otelctx.core.redaction import use_keys
 from otelctx.core.registry import declare
 from otelctx.errors import ConfigError, FieldError
+from otelctx.export.settings import SpoolSettings
 from otelctx.propagation import egress, ingress, sealing
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
@@ -39,6 +40,7 @@ class Settings:
         ingress: what is believed of what comes in; None leaves that as it is.
         egress: which fields go where; None leaves that as it is.
         seal: what puts seals on what leaves, and whose are needed; None where there are none.
+        export: how what cannot be delivered waits on disk, its directory None where none is named; None: not at all.
         sources: the files and variables that said something, the weakest first.
     """
 
@@ -50,6 +52,7 @@ class Settings:
     ingress: ingress.Ingress | None = None
     egress: egress.EgressPolicy | None = None
     seal: Seal | None = None
+    export: SpoolSettings | None = field(default_factory=lambda: SpoolSettings(None))
     sources: tuple[str, ...] = ()
 
 
@@ -112,6 +115,7 @@ def _settings(sources: list[Source], environ: Mapping[str, str], directory: Path
     try:
         # Checking needs msgspec, which a program with nothing configured shall not pay for.
         from otelctx.setup.config_egress import build_egress  # noqa: PLC0415
+        from otelctx.setup.config_export import build_export  # noqa: PLC0415
         from otelctx.setup.config_fields import build_fields  # noqa: PLC0415
         from otelctx.setup.config_ingress import build_ingress  # noqa: PLC0415
         from otelctx.setup.config_redaction import build_redaction  # noqa: PLC0415
@@ -134,5 +138,6 @@ def _settings(sources: list[Source], environ: Mapping[str, str], directory: Path
         ingress=build_ingress(sources, problems),
         egress=build_egress(sources, fields, problems),
         seal=build_seal(sources, environ, directory, problems),
+        export=build_export(sources, directory, problems),
         sources=tuple(source.label for source in sources),
     )

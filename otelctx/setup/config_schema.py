@@ -33,6 +33,7 @@ class OtelctxTable(TypedDict, total=False):
     ingress: Table
     egress: Table
     seal: Table
+    export: Table
 
 
 class FieldTable(TypedDict, total=False):

@@ -16,12 +16,19 @@ from otelctx.setup.environment_variables import (
     OTELCTX_FIELDS,
     OTELCTX_REDACTION_KEY,
     OTELCTX_SEAL_KEY,
+    OTELCTX_SPOOL,
+    OTELCTX_SPOOL_DIRECTORY,
     OTELCTX_STRICT,
     OTELCTX_SUBPROCESSES,
 )
 
 _KEYS: Final = {OTELCTX_STRICT: "strict", OTELCTX_SUBPROCESSES: "subprocesses", OTELCTX_DETECT: "detect"}
-_SECTION_KEYS: Final = {OTELCTX_REDACTION_KEY: ("redaction", "key"), OTELCTX_SEAL_KEY: ("seal", "key")}
+_SECTION_KEYS: Final = {
+    OTELCTX_REDACTION_KEY: ("redaction", "key"),
+    OTELCTX_SEAL_KEY: ("seal", "key"),
+    OTELCTX_SPOOL: ("export", "spool"),
+    OTELCTX_SPOOL_DIRECTORY: ("export", "directory"),
+}
 
 
 def read_variables(environ: Mapping[str, str], problems: list[str]) -> Iterator[Source]:

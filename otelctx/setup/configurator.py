@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+from inspect import signature
 from typing import Any, Final
 
-from opentelemetry.sdk._configuration import _OTelSDKConfigurator
+from opentelemetry.sdk._configuration import _initialize_components, _OTelSDKConfigurator
 from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
 
+from otelctx.setup import exporting
 from otelctx.setup.resource import attributes, renew_after_fork
 
 _LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
@@ -26,9 +28,19 @@ class OtelctxConfigurator(_OTelSDKConfigurator):  # type: ignore[misc]
             # The file says all there is to say; arguments would be ignored with a warning.
             super()._configure()
         else:
-            super()._configure(**{"resource_attributes": attributes(os.environ), **kwargs})
+            super()._configure(**{"resource_attributes": attributes(os.environ), **_processors(), **kwargs})
             renew_after_fork()
         logging.getLogger(_LOADER).addFilter(_is_news)
+
+
+def _processors() -> dict[str, Any]:
+    # Only a newer SDK lets a configurator choose them; an older one's own processors hand over to our exporters.
+    ours = {
+        "export_span_processor": exporting.span_processor,
+        "export_log_record_processor": exporting.log_record_processor,
+    }
+    known = signature(_initialize_components).parameters
+    return {name: make for name, make in ours.items() if name in known}
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 from opentelemetry.instrumentation.distro import BaseDistro
 
-from otelctx.setup.resource import service_name
+from otelctx.errors import ConfigError
+from otelctx.setup import config
+from otelctx.setup.resource import given_service_name, service_name
 
-_DEFAULTS: Final = {
-    "OTEL_TRACES_EXPORTER": "otlp",
-    "OTEL_METRICS_EXPORTER": "otlp",
-    "OTEL_LOGS_EXPORTER": "otlp",
-    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-}
+_EXPORTERS: Final = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+_SPOOLING, _PLAIN = "otelctx", "otlp"
 
-# A collector on this machine answers at once or is not there; a program that ends does not wait for it any longer.
+# A collector on this machine answers at once or is not there. Without a spool, the end of a program waits for that.
 _SECONDS_ON_THIS_MACHINE: Final = "2"
 
 
@@ -36,12 +35,28 @@ class OtelctxDistro(BaseDistro):  # type: ignore[misc]
 
 def set_defaults(environ: MutableMapping[str, str]) -> None:
     """Add to *environ* what it does not say."""
-    for name, value in _DEFAULTS.items():
-        environ.setdefault(name, value)
-    if not any(name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") for name in environ):
+    if given_service_name(environ) is None:
+        service = service_name(sys.orig_argv, Path.cwd())
+        if service is not None:
+            environ["OTEL_SERVICE_NAME"] = service
+    exporter = _SPOOLING if _is_spooling(environ) else _PLAIN
+    for name in _EXPORTERS:
+        environ.setdefault(name, exporter)
+    environ.setdefault("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    is_here = not any(name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") for name in environ)
+    if is_here and exporter == _PLAIN:
         environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", _SECONDS_ON_THIS_MACHINE)
-    if "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-        return
-    service = service_name(sys.orig_argv, Path.cwd())
-    if service is not None:
-        environ["OTEL_SERVICE_NAME"] = service
+
+
+def _is_spooling(environ: Mapping[str, str]) -> bool:
+    # A provider of credentials hands the SDK's exporters a client of its own.
+    if any(name.startswith("OTEL_PYTHON_EXPORTER_OTLP_") and name.endswith("CREDENTIAL_PROVIDER") for name in environ):
+        return False
+    # A source tree may be newer than the metadata that it was installed with; then nothing would be exported at all.
+    if not entry_points(group="opentelemetry_traces_exporter", name=_SPOOLING):
+        return False
+    try:
+        return config.is_enabled(environ) and config.load(environ, Path.cwd()).export is not None
+    except ConfigError:
+        # Set-up says what is wrong. Until it is right, nothing is written to disk.
+        return False

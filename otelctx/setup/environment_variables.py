@@ -52,6 +52,16 @@ OTELCTX_SEAL_KEY: Final = "OTELCTX_SEAL_KEY"
 The keys of seals, parted by spaces or commas; the first makes seals, all are accepted.
 """
 
+OTELCTX_SPOOL: Final = "OTELCTX_SPOOL"
+"""
+Whether what cannot be delivered waits on disk: ``true`` (default) or ``false``, which leaves it to the SDK's exporters.
+"""
+
+OTELCTX_SPOOL_DIRECTORY: Final = "OTELCTX_SPOOL_DIRECTORY"
+"""
+Where it waits. A relative path starts at the working directory.
+"""
+
 OTELCTX_COLLECTOR: Final = "OTELCTX_COLLECTOR"
 """
 The base address of the collector that the command line asks, ``http://127.0.0.1:4318`` by default.

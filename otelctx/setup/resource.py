@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import unquote
 from uuid import uuid4
 
 from opentelemetry import metrics, trace
@@ -38,6 +39,18 @@ def service_name(argv: Sequence[str], directory: Path) -> str | None:
         directory: where the program was started; its project, if it or a parent has one, gives the name.
     """
     return _project(directory) or _program(argv, directory)
+
+
+def given_service_name(environ: Mapping[str, str]) -> str | None:
+    """
+    Return the name that the standard variables give the service, or None.
+
+    >>> given_service_name({"OTEL_RESOURCE_ATTRIBUTES": "team=a,service.name=my%20shop"})
+    'my shop'
+    """
+    pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    given = {key.strip(): unquote(value.strip()) for key, _, value in pairs}
+    return environ.get("OTEL_SERVICE_NAME") or given.get("service.name") or None
 
 
 def _project(directory: Path) -> str | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from otelctx.core.fields import REQUEST_ID, Field
 from otelctx.errors import ConfigError
+from otelctx.export.settings import SpoolSettings
 from otelctx.propagation.destination import parse
 from otelctx.propagation.ingress import EVERYTHING, STRANGER, Mode, Trust
 from otelctx.propagation.peers import peer_at
 from otelctx.setup import config, config_egress, environment_variables
 from otelctx.setup.config_egress import EgressTable
+from otelctx.setup.config_export import ExportTable
 from otelctx.setup.config_ingress import IngressTable, RuleTable
 from otelctx.setup.config_redaction import RedactionTable
 from otelctx.setup.config_schema import FieldTable, OtelctxTable
@@ -143,6 +146,7 @@ def test_the_tables_have_every_key():
     assert [*RedactionTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.redaction]`")]
     assert [*SealTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.seal]`")]
     assert [*IngressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.ingress]`")]
+    assert [*ExportTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.export]`")]
     assert [*RuleTable.__annotations__] == [row[0].strip("`") for row in rows("in `[[otelctx.ingress.rules]]`")]
     assert [*EgressTable.__annotations__] == [row[0].strip("`") for row in rows("in `[otelctx.egress]`")]
     assert [*config_egress.RuleTable.__annotations__] == [
@@ -159,6 +163,21 @@ def test_the_table_of_fields_has_the_real_defaults():
         assert getattr(Field("x"), field_key) == (int(text) if text.isdigit() else words[text])
 
 
+def test_the_table_of_delivery_has_the_real_defaults():
+    words = {"true": True, "false": False, "none": None}
+    defaults = asdict(SpoolSettings(None)) | {"spool": True}
+    for name, _, default, _ in rows("in `[otelctx.export]`"):
+        text = default.strip("`")
+        assert defaults[name.strip("`")] == (int(text) if text.isdigit() else words[text])
+
+
+def test_the_delivery_example_names_a_place_and_a_bound(project):
+    (project / "otelctx.toml").write_text(example("toml", 6))
+    expected = SpoolSettings(Path("/var/lib/shop/telemetry"), max_bytes=2_000_000_000)
+
+    assert expected == config.load({}, project).export
+
+
 def test_the_table_of_variables_has_every_variable():
     declared = {name for name in vars(environment_variables) if name.startswith("OTELCTX_")}
 
@@ -171,6 +190,7 @@ def test_every_example_is_one_of_those_above():
         "toml",
         "yaml",
         "sh",
+        "toml",
         "toml",
         "toml",
         "toml",

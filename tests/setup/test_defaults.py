@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,40 @@ def project(tmp_path: Path) -> Path:
 
 
 class TestDistro:
-    def test_everything_goes_by_otlp_over_http(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_goes_by_way_of_the_disk_and_by_otlp_over_http(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not entry_points(group="opentelemetry_traces_exporter", name="otelctx"):
+            pytest.skip("the package was installed from an older source tree; run make setup")
         monkeypatch.chdir(project)
         monkeypatch.setattr(sys, "orig_argv", ["python", "shop.py"])
         environ: dict[str, str] = {}
         distro.set_defaults(environ)
         assert environ == {
+            "OTEL_TRACES_EXPORTER": "otelctx",
+            "OTEL_METRICS_EXPORTER": "otelctx",
+            "OTEL_LOGS_EXPORTER": "otelctx",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_SERVICE_NAME": "shop",
+        }
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"OTELCTX_SPOOL": "false"},
+            {"OTELCTX_STRICT": "wrong"},
+            {"OTELCTX_ENABLED": "false"},
+            {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "theirs"},
+        ],
+    )
+    def test_switched_off_or_while_the_configuration_is_wrong_all_is_left_to_the_sdk(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+    ) -> None:
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(sys, "orig_argv", ["python", "shop.py"])
+        environ = dict(given)
+        distro.set_defaults(environ)
+        assert environ == given | {
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_LOGS_EXPORTER": "otlp",

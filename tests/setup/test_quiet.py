@@ -26,9 +26,8 @@ import logging
 logging.basicConfig(level=logging.INFO)
 logging.getLogger("shop").info("hello")
 """
-REMEDY = (
-    "; start one with 'otelctx collector', or set OTEL_EXPORTER_OTLP_ENDPOINT. What could not be delivered is dropped."
-)
+ADVICE = "; start one with 'otelctx collector', or set OTEL_EXPORTER_OTLP_ENDPOINT."
+REMEDY = f"{ADVICE} What could not be delivered is dropped."
 HTTP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 QUEUE = "opentelemetry.sdk._shared_internal"
 TIMEOUT = 1.4  # seconds: enough for the first pause, of 0.8 to 1.2, and not for the second
@@ -92,8 +91,9 @@ def export(caplog: pytest.LogCaptureFixture) -> Export:
 
 class TestInAProgram:
     @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+    @pytest.mark.parametrize("spool", ["true", "false"])
     def test_a_script_without_a_collector_prints_one_line_more(
-        self, tmp_path: Path, closed: int, protocol: str
+        self, tmp_path: Path, closed: int, protocol: str, spool: str
     ) -> None:
         (tmp_path / "script.py").write_text(SCRIPT)
         address = f"http://localhost:{closed}"
@@ -105,12 +105,15 @@ class TestInAProgram:
             check=False,
             cwd=tmp_path,
             env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-            | {"OTEL_EXPORTER_OTLP_TIMEOUT": "2"},
+            | {"OTEL_EXPORTER_OTLP_TIMEOUT": "2", "OTELCTX_SPOOL": spool},
         )
         hello, other = done.stderr.splitlines()
-        shown = address if protocol != "grpc" else address.removeprefix("http://")
         assert hello == "INFO:shop:hello"
-        assert other.endswith(f":No collector answers at {shown}{REMEDY}")
+        if spool == "true":
+            assert f":No collector answers at {address}{ADVICE} What cannot be delivered waits in " in other
+        else:
+            shown = address if protocol != "grpc" else address.removeprefix("http://")
+            assert other.endswith(f":No collector answers at {shown}{REMEDY}")
 
 
 class TestARefusedConnection:
