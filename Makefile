@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test matrix soak bench-boundaries bench-privacy bench-codec bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test matrix soak bench-boundaries bench-privacy bench-codec bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ bench-boundaries: $(READY) ## what each boundary costs, beside plain Python and 
 
 bench-codec: $(READY) ## what encoding and decoding baggage costs, beside OpenTelemetry Python and JS
 	@$(BIN)/python benchmarks/codec.py $(ARGS)
+
+bench-delivery: $(READY) ## what an outage of the collector costs, beside the plain SDK; ARGS="--minutes 10" for a longer one
+	@$(BIN)/python -m benchmarks.delivery $(ARGS)
+
+kills: $(READY) ## kill a loaded service 200 times, and look for what was acknowledged; ARGS="--write-through"
+	@$(BIN)/python -m tests.export.kills $(ARGS)
 
 fuzz: $(READY) ## ten minutes of coverage-guided fuzzing of the codec; ARGS="-max_total_time=60" shortens it
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz

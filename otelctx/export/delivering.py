@@ -51,14 +51,14 @@ class Delivery:
         """Do not wait any longer to see what other processes do."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Send nothing more, and let another process do so."""
+    def stop(self, seconds: float) -> None:
+        """Send nothing more and let another process do so; wait for a request that is on its way, but not *seconds*."""
         with self._lock:
             thread, drainer, self._is_over = self._thread, self._drainer, True
         self._wake.set()
         self._over.set()
         if thread is not None:
-            thread.join(_END_SECONDS)
+            thread.join(min(_END_SECONDS, max(0.0, seconds)))
             if thread.is_alive() and drainer is not None:
                 drainer.disconnect()
 

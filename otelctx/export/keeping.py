@@ -78,6 +78,10 @@ class Keeper:
             for store, last in zip(stores, position, strict=True)
         )
 
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return all(store.first() is None for store in self._stores())
+
     def is_acknowledged(self) -> bool:
         """Tell whether nothing is in memory only."""
         return self.memory.first() is None

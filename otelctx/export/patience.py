@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+# What the end of a process takes beside waiting: writing to disk, and the interpreter's own end.
+_RESERVED_SECONDS: Final = 0.5
+
 
 class Patience:
     """What was waited already; a forked process starts anew."""
@@ -21,10 +24,10 @@ class Patience:
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[float]:
-        """Give how many of *seconds* are left for the block, and count what it takes."""
+        """Give how long the block may wait if all is to be over within *seconds*, and count what it takes."""
         began = time.monotonic()
         try:
-            yield max(0.0, seconds - self.spent)
+            yield max(0.0, seconds - _RESERVED_SECONDS - self.spent)
         finally:
             self.spent += time.monotonic() - began
 

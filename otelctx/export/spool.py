@@ -70,6 +70,15 @@ class Spool:
         """Whether each item is written at once."""
         return self._settings.write_through
 
+    def is_empty(self) -> bool:
+        """
+        Tell whether nothing waits, in memory or on disk, of any process.
+
+        Raises:
+            StoreError: the disk cannot be used.
+        """
+        return self._keeper.is_empty()
+
     def flush(self, seconds: float) -> bool:
         """
         Wait until the collector has what was accepted, for at most *seconds*, and not for a collector that fails.
@@ -97,9 +106,10 @@ class Spool:
         if self._is_closed:
             return
         with self.ending() as seconds:
+            until = time.monotonic() + seconds
             self.flush(seconds)
             self._is_closed = True
-            self._delivery.stop()
+            self._delivery.stop(until - time.monotonic())
         try:
             self._keeper.close()
         except StoreError as error:
