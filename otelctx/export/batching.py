@@ -2,7 +2,7 @@
 Batching: items wait in memory until they make a batch, and a thread writes that to the spool.
 
 Adding one never waits for the collector. A full queue spills to disk: whoever adds to it writes a few items away,
-unless another thread uses the disk at that moment. Only when that stalls for long is anything dropped, and counted.
+unless another thread or process does at that moment. Only when that stalls for long is anything dropped, and counted.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class Batcher(Generic[_Item]):
     def _spill(self) -> None:
         if not self._spool.is_busy:
             items = self._take(_SPILLED_AT_ONCE)
-            if self._spool.accept_unless_busy(self._encode(items)):
+            if self._spool.accept_at_once(self._encode(items)):
                 return
             self._queue.extendleft(reversed(items))
         if len(self._queue) > self._settings.queue_size + _MORE_WHILE_BUSY:

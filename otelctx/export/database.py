@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from otelctx.core.reports import report
 from otelctx.export.private import private_file
-from otelctx.export.schema import connect
+from otelctx.export.schema import connect, impatient
 
 _Result = TypeVar("_Result")
 
@@ -52,12 +52,19 @@ class Database:
         with self._lock:
             return self._attempt(work)
 
-    def run_unless_busy(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
-        """Do the same, or return None at once when another thread uses the file."""
+    def run_at_once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
+        """Do the same without any wait for a thread, a process or the disk; None where that is not possible."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            return self._attempt(work)
+            # To open it may take long.
+            if self._connection is None or self._is_replaced():
+                return None
+            with impatient(self._connection, fsync=self._fsync):
+                return work(self._connection)
+        except (sqlite3.Error, OSError):
+            # Another process writes; or something is wrong, which the next who takes the time finds as well, and says.
+            return None
         finally:
             self._lock.release()
 

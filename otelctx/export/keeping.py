@@ -50,15 +50,11 @@ class Keeper:
                 self._tell(error)
         return self._remember(batch)
 
-    def keep_unless_busy(self, batch: Batch) -> bool:
-        """Write *batch* to disk unless another thread writes now, and tell whether that was done."""
+    def keep_at_once(self, batch: Batch) -> bool:
+        """Write *batch* to disk if that takes no wait, and tell whether that was done."""
         if self.disk is None or not batch.items or len(batch.payload) > self._settings.max_bytes:
             return False
-        try:
-            dropped = self.disk.append_unless_busy(batch)
-        except StoreError as error:
-            self._tell(error)
-            return False
+        dropped = self.disk.append_at_once(batch)
         return dropped is not None and self._written(batch, dropped)
 
     @property

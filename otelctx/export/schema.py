@@ -7,7 +7,8 @@ The totals make a bound cost the same with one batch as with a million.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +26,12 @@ CREATE TRIGGER batch_added AFTER INSERT ON batches BEGIN UPDATE totals SET size 
 CREATE TRIGGER batch_removed AFTER DELETE ON batches BEGIN UPDATE totals SET size = size - OLD.size; END;
 """
 
-_LOCKED_SECONDS: Final = 5.0
+_LOCKED_MILLISECONDS: Final = 5_000
 _WAL_BYTES: Final = 4 * 1024 * 1024
+# SQLite's own default: after so many, whoever writes copies them to the file itself.
+_WAL_PAGES: Final = 1_000
+# https://www.sqlite.org/pragma.html#pragma_synchronous
+_OFF, _NORMAL, _FULL = range(3)
 
 
 def connect(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
@@ -37,7 +42,7 @@ def connect(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
         sqlite3.DatabaseError: the file is damaged (the class itself), or cannot be used (a subclass).
     """
     connection = sqlite3.connect(
-        path or ":memory:", timeout=_LOCKED_SECONDS, isolation_level=None, check_same_thread=False
+        path or ":memory:", timeout=_LOCKED_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False
     )
     try:
         _prepare(connection, fsync=fsync)
@@ -47,12 +52,36 @@ def connect(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def impatient(connection: sqlite3.Connection, *, fsync: bool) -> Iterator[None]:
+    """
+    Within the block, wait for no lock of another process and for no disk.
+
+    What is written survives the death of the process all the same, and that of the machine from the next write on.
+    """
+    _set(connection, busy_timeout=0, wal_autocheckpoint=0, synchronous=_OFF)
+    try:
+        yield
+    finally:
+        _set_patient(connection, fsync=fsync)
+
+
+def _set_patient(connection: sqlite3.Connection, *, fsync: bool) -> None:
+    # In WAL mode, NORMAL survives the death of every process, and FULL that of the machine as well.
+    synchronous = _FULL if fsync else _NORMAL
+    _set(connection, busy_timeout=_LOCKED_MILLISECONDS, wal_autocheckpoint=_WAL_PAGES, synchronous=synchronous)
+
+
+def _set(connection: sqlite3.Connection, **pragmas: int) -> None:
+    for name, value in pragmas.items():
+        connection.execute(f"PRAGMA {name} = {value}").close()
+
+
 def _prepare(connection: sqlite3.Connection, *, fsync: bool) -> None:
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
-    # In WAL mode, NORMAL survives the death of every process, and FULL that of the machine as well.
-    connection.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+    _set_patient(connection, fsync=fsync)
+    _set(connection, journal_size_limit=_WAL_BYTES)
     if _version(connection) == 0:
         # Of several processes that start at once, one makes the tables.
         connection.execute("BEGIN IMMEDIATE")

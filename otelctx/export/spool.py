@@ -53,9 +53,9 @@ class Spool:
         self._delivery.wake()
         return is_acknowledged
 
-    def accept_unless_busy(self, batch: Batch) -> bool:
-        """Write *batch* to disk unless another thread writes now, and tell whether that was done."""
-        if self._is_closed or not self._keeper.keep_unless_busy(batch):
+    def accept_at_once(self, batch: Batch) -> bool:
+        """Write *batch* to disk if that takes no wait, and tell whether that was done."""
+        if self._is_closed or not self._keeper.keep_at_once(batch):
             return False
         self._delivery.wake()
         return True

@@ -58,9 +58,9 @@ class Store:
         """Store *batch*, *created* at those seconds since the epoch or now, and return how many items made room."""
         return self.database.run(partial(_append, batch, created or time.time(), self._max_bytes))
 
-    def append_unless_busy(self, batch: Batch) -> int | None:
-        """Do the same, or return None at once when another thread uses the store."""
-        return self.database.run_unless_busy(partial(_append, batch, time.time(), self._max_bytes))
+    def append_at_once(self, batch: Batch) -> int | None:
+        """Do the same without any wait, or return None where that is not possible."""
+        return self.database.run_at_once(partial(_append, batch, time.time(), self._max_bytes))
 
     def oldest(self, max_items: int, max_bytes: int) -> list[Stored]:
         """Return the oldest batches, at least one if there is any, of not more than *max_items* and *max_bytes*."""

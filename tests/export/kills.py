@@ -92,7 +92,7 @@ def work(folder: Path, name: str, settings: SpoolSettings, endpoint: Endpoint) -
         return is_acknowledged
 
     exporter.spool.accept = partial(noting, exporter.spool.accept)  # type: ignore[method-assign]
-    exporter.spool.accept_unless_busy = partial(noting, exporter.spool.accept_unless_busy)  # type: ignore[method-assign]
+    exporter.spool.accept_at_once = partial(noting, exporter.spool.accept_at_once)  # type: ignore[method-assign]
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SpoolingSpanProcessor(exporter, BATCHES))
     tracer = provider.get_tracer("kills")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import format_span_id
 
-from otelctx.export import pacing
+from otelctx.export import batching, pacing
 from otelctx.export.batching import BatchSettings
 from otelctx.export.counters import COUNTERS
 from otelctx.export.endpoint import Endpoint
@@ -335,6 +337,58 @@ class TestTheQueue:
         provider.shutdown()
         assert COUNTERS.value("spooled", "traces") == 500
         assert COUNTERS.total("dropped", "traces") == 0
+
+    def test_a_full_one_waits_neither_for_a_lock_of_another_process_nor_drops(
+        self, closed_port: int, settings: SpoolSettings
+    ) -> None:
+        exporter = SpoolingSpanExporter(settings, Endpoint(f"http://127.0.0.1:{closed_port}/v1/traces"))
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SpoolingSpanProcessor(exporter, BatchSettings(3600.0, 1000, 50)))
+        tracer = provider.get_tracer("tests")
+        assert exporter.force_flush()
+
+        def load() -> None:
+            for _ in range(500):
+                tracer.start_span("work").end()
+
+        (file,) = (settings.directory or Path()).glob("shop/traces-*.sqlite3")
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            thread = threading.Thread(target=load)
+            thread.start()
+            # Waiting as long as SQLite is told to otherwise, each of the 450 that do not fit would take five seconds.
+            thread.join(60)
+            assert not thread.is_alive()
+            assert COUNTERS.value("spooled", "traces") == 0
+            other.execute("ROLLBACK")
+        provider.shutdown()
+        assert COUNTERS.value("spooled", "traces") == 500
+        assert COUNTERS.total("dropped", "traces") == 0
+
+    def test_one_that_the_disk_keeps_full_for_long_drops_the_oldest_and_counts_them(
+        self,
+        closed_port: int,
+        settings: SpoolSettings,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(batching, "_MORE_WHILE_BUSY", 100)
+        exporter = SpoolingSpanExporter(settings, Endpoint(f"http://127.0.0.1:{closed_port}/v1/traces"))
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SpoolingSpanProcessor(exporter, BatchSettings(3600.0, 1000, 50)))
+        assert exporter.force_flush()
+        caplog.clear()
+        (file,) = (settings.directory or Path()).glob("shop/traces-*.sqlite3")
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(500):
+                provider.get_tracer("tests").start_span("work").end()
+            other.execute("ROLLBACK")
+        assert not provider.force_flush()
+        assert COUNTERS.value("dropped", "traces", "queue_full") == 350
+        assert COUNTERS.value("spooled", "traces") == 150
+        assert len([message for message in caplog.messages if "the queue is full" in message]) == 1
+        provider.shutdown()
 
     def test_written_through_a_span_is_on_disk_when_its_end_returns(
         self, closed_port: int, settings: SpoolSettings

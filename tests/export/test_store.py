@@ -117,8 +117,8 @@ class TestSharing:
 
     def test_a_thread_that_is_not_to_wait_does_not(self, path: Path) -> None:
         store = store_at(path)
-        inner = store.database.run(lambda _: store.append_unless_busy(Batch(b"x", 1)))
-        assert (inner, store.append_unless_busy(Batch(b"x", 1))) == (None, 0)
+        inner = store.database.run(lambda _: store.append_at_once(Batch(b"x", 1)))
+        assert (inner, store.append_at_once(Batch(b"x", 1))) == (None, 0)
 
 
 class TestPrivacy:
