@@ -8,14 +8,14 @@ and logs look for it, and is known again when a redirect copies it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import wraps
 from types import ModuleType
 from typing import Any, Final
 
 from otelctx.boundaries.patches import Patch, Patches
 from otelctx.propagation.destination import known
-from otelctx.propagation.gate import passage_to
+from otelctx.propagation.gate import attempt, passage_to
 from otelctx.propagation.passage import Passage
 
 # httpx hands the extensions of a request on to the one that a redirect makes of it.
@@ -39,7 +39,7 @@ def gates(httpx: ModuleType) -> Patches:
 def _send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     @wraps(original)
     def send(self: Any, request: Any) -> Any:
-        with _at_gate(request):
+        with attempt(_at_gate, None, request) or nullcontext():
             return original(self, request)
 
     return send
@@ -48,21 +48,18 @@ def _send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def _send_async(original: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
     @wraps(original)
     async def send(self: Any, request: Any) -> Any:
-        with _at_gate(request):
+        with attempt(_at_gate, None, request) or nullcontext():
             return await original(self, request)
 
     return send
 
 
-def _at_gate(request: Any) -> AbstractContextManager[None]:
+def _at_gate(request: Any) -> Passage | None:
     url, headers = request.url, request.headers
     earlier = request.extensions.get(_EARLIER)
     destination = known(url.scheme, url.raw_host.decode("ascii"), url.port)
     passage = passage_to(destination, headers.get, earlier if isinstance(earlier, Passage) else None)
-    if passage is None:
-        return nullcontext()
-    for name in passage.dropped:
-        del headers[name]
-    headers.update(passage.written)
-    request.extensions[_EARLIER] = passage
+    if passage is not None:
+        passage.write_to(headers)
+        request.extensions[_EARLIER] = passage
     return passage

@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from otelctx.boundaries.patches import Patch, Patches
-from otelctx.errors import DestinationError
-from otelctx.propagation.destination import Destination, known, parse
-from otelctx.propagation.gate import passage_to
+from otelctx.propagation.destination import Destination, known, known_url
+from otelctx.propagation.gate import attempt, passage_to
+from otelctx.propagation.passage import text_of
 
 
 def gates(connectionpool: ModuleType) -> Patches:
@@ -27,23 +27,19 @@ def _make_request(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def make_request(self: Any, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         if "headers" in kwargs:
-            kwargs["headers"] = _at_gate(self, url, kwargs["headers"])
+            kwargs["headers"] = attempt(_at_gate, kwargs["headers"], self, url, kwargs["headers"])
         return original(self, conn, method, url, *args, **kwargs)
 
     return make_request
 
 
 def _at_gate(pool: Any, url: str, headers: Any) -> Any:
-    present = {_text(name).lower(): _text(text) for name, text in headers.items()} if headers else {}
+    present = {text_of(name).lower(): text for name, text in headers.items()} if headers else {}
     passage = passage_to(_destination(pool, url), present.get)
     if passage is None:
         return headers
     result = headers.copy() if hasattr(headers, "copy") else dict(headers or {})
-    if present.keys() & {*passage.dropped, *passage.written}:
-        for name in list(result):
-            if _text(name).lower() in (*passage.dropped, *passage.written):
-                del result[name]
-    result.update(passage.written)
+    passage.write_to(result)
     return result
 
 
@@ -51,11 +47,4 @@ def _destination(pool: Any, url: str) -> Destination | None:
     # A proxy of plain HTTP is told the whole URL; its own address is the pool's.
     if getattr(pool, "proxy", None) is None or url.startswith("/"):
         return known(pool.scheme, pool.host, pool.port)
-    try:
-        return parse(url)
-    except DestinationError:
-        return None
-
-
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return known_url(url)

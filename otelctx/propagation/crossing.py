@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -16,6 +16,7 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otelctx.core.block import Block
 from otelctx.core.opening import Nested, open_request
+from otelctx.core.registry import Registry, registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request, accepted
 from otelctx.core.state import current_layer, current_request, layer_in, with_layer
@@ -31,12 +32,44 @@ from otelctx.propagation.propagator import OtelctxPropagator
 _own = OtelctxPropagator()
 
 
-def propagator() -> TextMapPropagator:
-    """Return the configured propagator if it opens requests, else ours, after it if it carries other things."""
+class Sender(NamedTuple):
+    """
+    The propagator that is used for what is configured and declared.
+
+    Attributes:
+        propagator: the configured one if it opens requests, else ours, after it if it carries other things.
+        headers: the names in lower case of all that it may write.
+    """
+
+    configured: TextMapPropagator
+    declared: Registry
+    propagator: TextMapPropagator
+    headers: frozenset[str]
+
+
+_sender: Sender | None = None
+
+
+def sender() -> Sender:
+    """Return the sender of this moment; it is worked out anew when the propagator or the declarations change."""
+    global _sender  # noqa: PLW0603 - one reference, replaced as a whole
     # Imported late: OpenTelemetry loads propagators, and with them this package, while it imports that module.
     from opentelemetry.propagate import get_global_textmap  # noqa: PLC0415
 
-    configured = get_global_textmap()
+    configured, declared = get_global_textmap(), registry()
+    found = _sender
+    if found is None or found.configured is not configured or found.declared is not declared:
+        chosen = _chosen(configured)
+        found = _sender = Sender(configured, declared, chosen, frozenset(map(str.lower, chosen.fields)))
+    return found
+
+
+def propagator() -> TextMapPropagator:
+    """Return the propagator of the `sender`."""
+    return sender().propagator
+
+
+def _chosen(configured: TextMapPropagator) -> TextMapPropagator:
     if isinstance(configured, RequestOpening) or _own.fields <= configured.fields:
         return configured
     return _own if configured.fields <= _own.fields else OtelctxPropagator(configured)
@@ -48,11 +81,13 @@ def inject(
     """
     Write the current trace, and those remote fields and field headers that may go to *destination*, into *carrier*.
 
+    Without a destination only the trace is written, and that is reported.
+
     Args:
         carrier: a mutable mapping of header names to texts.
         context: what to send; what is current unless given.
         destination: where it goes: a URL, or ``kafka://topic``, ``amqp://exchange``. ``[otelctx.egress]`` says what may
-            go where; with no destination, or one that is not clear, only the trace is written.
+            go where; to one that is not clear goes what goes to none.
 
     >>> with request(user_id="alice"):
     ...     headers = {}
@@ -63,13 +98,12 @@ def inject(
     if destination is None:
         propagator().inject(carrier, context)
         return
-    rules = policy()
     try:
-        decision = rules.decide(parse(destination))
+        clear = parse(destination)
     except DestinationError as error:
         report("egress.unclear_destination", "A destination given to inject is not clear: %s", error)
-        decision = rules.unknown
-    with Passage(decision):
+        clear = None
+    with Passage(policy().decide(clear)):
         propagator().inject(carrier, context)
 
 

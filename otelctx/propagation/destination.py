@@ -129,6 +129,14 @@ def known(scheme: str, host: str, port: int | None = None) -> Destination | None
         return None
 
 
+def known_url(url: str) -> Destination | None:
+    """Return the destination of *url*, or None where it is not clear."""
+    try:
+        return parse(url)
+    except DestinationError:
+        return None
+
+
 def parse_host(text: str) -> tuple[str, Address | None]:
     """
     Return the host *text* in its normal form, and its address if it is one.

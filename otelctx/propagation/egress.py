@@ -53,13 +53,13 @@ class Decision:
         fields: as those of a rule.
         trace: whether anything goes there.
         rule: the one that decided, or None where no rule names the destination.
-        is_known: the destination is.
+        is_named: somebody has said where it goes, be that clear or not.
     """
 
     fields: frozenset[str]
     trace: bool
     rule: Rule | None = None
-    is_known: bool = True
+    is_named: bool = True
 
     @property
     def everything(self) -> bool:
@@ -90,10 +90,10 @@ class EgressPolicy:
     Attributes:
         rules: those that are configured, then the default ones.
         audit: whether it is counted that code sends by hand what no rule would.
-        unknown: the decision where no destination is known.
+        unknown: the decision where nobody says where it goes.
     """
 
-    __slots__ = ("_elsewhere", "audit", "decide", "rules", "unknown")
+    __slots__ = ("_elsewhere", "_unclear", "audit", "decide", "rules", "unknown")
 
     def __init__(
         self,
@@ -110,17 +110,20 @@ class EgressPolicy:
         Args:
             defaults: add the default rules, after the others.
             trace: what no rule names, and what is not known, gets the trace context.
-            unknown: the fields that go where no destination is known.
+            unknown: the fields that go where no destination is named, or none that is clear.
             audit: count what code sends by hand and no rule would.
         """
         self.rules = (*rules, OWN) if defaults else rules
         self.audit = audit
-        self.unknown = Decision(unknown, trace or bool(unknown), is_known=False)
+        self.unknown = Decision(unknown, trace or bool(unknown), is_named=False)
+        self._unclear = Decision(unknown, trace or bool(unknown))
         self._elsewhere = Decision(NOTHING, trace)
         # Calls go to few hosts again and again; the bound is for those that go everywhere.
-        self.decide: Callable[[Destination], Decision] = lru_cache(maxsize=_REMEMBERED)(self._decide)
+        self.decide: Callable[[Destination | None], Decision] = lru_cache(maxsize=_REMEMBERED)(self._decide)
 
-    def _decide(self, destination: Destination) -> Decision:
+    def _decide(self, destination: Destination | None) -> Decision:
+        if destination is None:  # one that is not clear
+            return self._unclear
         for rule in self.rules:
             if rule.pattern_for(destination) is not None:
                 return Decision(rule.fields, rule.trace, rule)

@@ -9,7 +9,7 @@ OpenTelemetry's own exporters, there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 from opentelemetry.trace import get_current_span
@@ -17,15 +17,27 @@ from opentelemetry.trace import get_current_span
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.propagation import codec
-from otelctx.propagation.crossing import propagator
+from otelctx.propagation.crossing import sender
 from otelctx.propagation.destination import Destination
 from otelctx.propagation.egress import Decision, policy
-from otelctx.propagation.passage import Passage
+from otelctx.propagation.passage import Passage, text_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _BAGGAGE: Final = "baggage"
 
 # A header's text, by its name in lower case; None where there is none.
 Present = Callable[[str], object]
+
+
+def attempt(prepare: Callable[P, T], otherwise: T, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what *prepare* makes of a request, or *otherwise* where it fails; the request goes out all the same."""
+    try:
+        return prepare(*args, **kwargs)
+    except Exception:  # noqa: BLE001 - headers and propagators of others
+        report("egress.gate_failed", "The headers of an outgoing request could not be written")
+        return otherwise
 
 
 def passage_to(destination: Destination | None, present: Present, earlier: Passage | None = None) -> Passage | None:
@@ -34,25 +46,34 @@ def passage_to(destination: Destination | None, present: Present, earlier: Passa
 
     Args:
         destination: where this request goes, whatever proxy is between; None where that is not clear.
-        present: what the request carries already.
+        present: what the request carries already, by a header's name in lower case.
         earlier: the passage of the hop before this one, when this request began with the headers of that.
     """
     context = get_current()
     if context.get(_SUPPRESS_INSTRUMENTATION_KEY):
         return None
-    rules = policy()
-    passage = Passage(rules.unknown if destination is None else rules.decide(destination))
-    try:
-        sender = propagator()
-        found = {name: str(text) for name in sender.fields if (text := present(name)) is not None}
-        if found:
-            _sort_out(found, passage, earlier, context)
-        with passage:
-            sender.inject(passage.written)
-        passage.dropped = tuple(found.keys() - passage.by_hand - passage.written.keys())
-    except Exception:  # noqa: BLE001 - headers and propagators of others; the request goes out all the same
-        report("egress.gate_failed", "The headers of an outgoing request could not be written")
+    if destination is None:
+        report("egress.unclear_destination", "Where a request goes is not clear from its URL, so it gets no field")
+    passage = Passage(policy().decide(destination))
+    # For as long as nobody knows better, all that the hop before this one was given stays behind.
+    passage.dropped = frozenset(() if earlier is None else earlier.written)
+    attempt(_fill, None, passage, present, earlier, context)
     return passage
+
+
+def _fill(passage: Passage, present: Present, earlier: Passage | None, context: Context) -> None:
+    sending = sender()
+    names = sending.headers if earlier is None else sending.headers | earlier.written.keys()
+    found = {name: text_of(text) for name in names if (text := present(name)) is not None}
+    if found:
+        _sort_out(found, passage, earlier, context)
+    with passage:
+        sending.propagator.inject(dict[str, Any]())
+    # Formats with a header for each member do not say beforehand which they write.
+    by_hand = {name for name in passage.written.keys() - names if present(name) is not None}
+    for name in by_hand:
+        del passage.written[name]
+    passage.by_hand |= by_hand
 
 
 def _sort_out(found: Mapping[str, str], passage: Passage, earlier: Passage | None, context: Context) -> None:
@@ -65,6 +86,7 @@ def _sort_out(found: Mapping[str, str], passage: Passage, earlier: Passage | Non
     # Some formats write the trace id with dashes in it, and all write it in one header with or beside the others.
     if any(trace in found[name].replace("-", "") for name in of_trace):
         ours |= of_trace
+    passage.dropped = frozenset(ours)
     passage.by_hand = frozenset(found.keys() - ours)
     if policy().audit:
         _audit({name: found[name] for name in passage.by_hand & of_fields}, passage.decision)

@@ -19,7 +19,7 @@ from otelctx.propagation.unknown import withheld
 def outgoing(layer: Layer, decision: Decision) -> dict[str, str]:
     """Return the members that leave from *layer* under *decision*, by baggage key."""
     if not decision.fields:
-        if not decision.is_known:
+        if not decision.is_named:
             withheld()
         return {}
     members = layer.wire()

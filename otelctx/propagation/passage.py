@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from opentelemetry.propagators.textmap import CarrierT, Setter
 
-from otelctx.propagation.egress import Decision, policy
+from otelctx.propagation.egress import Decision
+from otelctx.propagation.unknown import undirected
 
 
 class Passage:
@@ -24,7 +25,7 @@ class Passage:
         decision: what may go there.
         by_hand: headers that the application has set itself, in lower case.
         written: the headers that propagators have written, in lower case, with their texts.
-        dropped: headers of an earlier passage that are to be taken off.
+        dropped: headers, in lower case, that are taken off first: of an earlier passage, or of an instrumentation.
     """
 
     __slots__ = ("_token", "by_hand", "decision", "dropped", "written")
@@ -33,8 +34,8 @@ class Passage:
         """Know what may go where this leads."""
         self.decision = decision
         self.by_hand: frozenset[str] = frozenset()
-        self.written: MutableMapping[str, Any] = {}
-        self.dropped: tuple[str, ...] = ()
+        self.written: dict[str, str] = {}
+        self.dropped: frozenset[str] = frozenset()
         self._token: Token[Passage | None] | None = None
 
     @property
@@ -55,9 +56,27 @@ class Passage:
         except ValueError:  # left in another context, where nothing was changed
             return
 
+    def take_off(self, headers: MutableMapping[Any, Any]) -> None:
+        """Take off *headers* what is to be taken off, however it is spelled."""
+        if self.dropped:
+            for name in [name for name in headers if text_of(name).lower() in self.dropped]:
+                # Some mappings show a header once for each of its texts or spellings, and take all off together.
+                if name in headers:
+                    del headers[name]
+
+    def write_to(self, headers: MutableMapping[Any, Any]) -> None:
+        """Take off *headers* what is to be taken off, and put on what is written."""
+        self.take_off(headers)
+        headers.update(self.written)
+
     def noting(self, setter: Setter[CarrierT]) -> Setter[CarrierT]:
         """Return *setter* so that what it writes is known, and what was set by hand stays."""
         return _Noting(self, setter)
+
+
+def text_of(value: object) -> str:
+    """Return *value*, a header's name or text in a form that some client has, as a text."""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 _current: Final[ContextVar[Passage | None]] = ContextVar("otelctx_passage", default=None)
@@ -81,5 +100,5 @@ def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
     """Return what may leave here, and the setter that writes it."""
     passage = _current.get()
     if passage is None or not passage.is_open:
-        return policy().unknown, setter
+        return undirected(), setter
     return passage.decision, passage.noting(setter)

@@ -2,7 +2,7 @@
 What is sent where no destination is known: it is told who did that, and how to name one.
 
 Instrumentation that stands outside a gate injects before the destination is known, and that is as it should be: the
-gate follows.
+gate follows, and decides on the fields.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import sys
 from typing import Final
 
 from otelctx.core.reports import report
+from otelctx.propagation.egress import NOTHING, Decision, policy
 
 _PLUMBING: Final = ("otelctx.propagation.", "otelctx.detect.", "opentelemetry.propagat")
+
+_TRACE_ONLY: Final = Decision(NOTHING, trace=True)
 
 _followed: frozenset[str] = frozenset()
 
@@ -27,6 +30,12 @@ def no_gate_follows(*instrumentations: str) -> None:
     """Expect no gate inside these modules any more."""
     global _followed  # noqa: PLW0603 - one reference, replaced as a whole
     _followed -= {*instrumentations}
+
+
+def undirected() -> Decision:
+    """Return what may leave where no destination is named; where a gate follows, the trace alone."""
+    decision = policy().unknown
+    return _TRACE_ONLY if decision.fields and _sender() in _followed else decision
 
 
 def withheld() -> None:

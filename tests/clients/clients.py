@@ -53,17 +53,48 @@ def _urllib3(url: str, headers: Headers, proxy: str | None) -> None:
         pools.request("GET", url, headers=headers or None, retries=Retry(3, status_forcelist=[503], backoff_factor=0))
 
 
+def _urllib(url: str, headers: Headers, proxy: str | None) -> None:
+    from urllib.request import ProxyHandler, Request, build_opener
+
+    opener = build_opener(ProxyHandler({"http": proxy} if proxy else {}))
+    request = Request(url, headers=dict(headers))
+    while _status(opener, request) == 503:
+        continue
+
+
+def _status(opener: Any, request: Any) -> int:
+    from urllib.error import HTTPError
+
+    try:
+        with opener.open(request, timeout=20) as response:
+            return int(response.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def _aiohttp(url: str, headers: Headers, proxy: str | None) -> None:
+    import aiohttp
+
+    async def get() -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(url, headers=headers, proxy=proxy) as response:
+                    if response.status != 503:
+                        return
+
+    asyncio.run(get())
+
+
 @dataclass(frozen=True)
-class Client:
+class Instrumented:
     """
-    One client.
+    Something that OpenTelemetry instruments.
 
     Attributes:
-        get: sends one GET for a URL, with headers, through a proxy if one is given.
         instrumentor: OpenTelemetry's instrumentation of it, ``module:class``.
     """
 
-    get: Callable[[str, Headers, str | None], None]
     instrumentor: str
 
     def instrument(self, **options: Any) -> Any:
@@ -74,9 +105,23 @@ class Client:
         return instrumentor
 
 
+@dataclass(frozen=True)
+class Client(Instrumented):
+    """
+    One client.
+
+    Attributes:
+        get: sends one GET for a URL, with headers, through a proxy if one is given.
+    """
+
+    get: Callable[[str, Headers, str | None], None]
+
+
 CLIENTS = {
-    "httpx": Client(_httpx, "httpx:HTTPXClientInstrumentor"),
-    "httpx async": Client(_httpx_async, "httpx:HTTPXClientInstrumentor"),
-    "requests": Client(_requests, "requests:RequestsInstrumentor"),
-    "urllib3": Client(_urllib3, "urllib3:URLLib3Instrumentor"),
+    "httpx": Client("httpx:HTTPXClientInstrumentor", _httpx),
+    "httpx async": Client("httpx:HTTPXClientInstrumentor", _httpx_async),
+    "requests": Client("requests:RequestsInstrumentor", _requests),
+    "urllib3": Client("urllib3:URLLib3Instrumentor", _urllib3),
+    "urllib": Client("urllib:URLLibInstrumentor", _urllib),
+    "aiohttp": Client("aiohttp_client:AioHttpClientInstrumentor", _aiohttp),
 }

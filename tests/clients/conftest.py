@@ -14,7 +14,7 @@ from otelctx.propagation.egress import NOTHING, EgressPolicy, Rule
 from otelctx.propagation.pattern import parse_pattern
 from otelctx.propagation.propagator import OtelctxPropagator
 from otelctx.setup import gates
-from tests.clients.clients import Client
+from tests.clients.clients import Instrumented
 from tests.clients.server import Server, serving
 
 ORDERS = ["no instrumentor", "instrumentor before", "instrumentor after"]
@@ -50,12 +50,12 @@ def _policy() -> Iterator[None]:
 
 
 @pytest.fixture(params=ORDERS)
-def installed(request: pytest.FixtureRequest) -> Iterator[Callable[[Client], Any]]:
+def installed(request: pytest.FixtureRequest) -> Iterator[Callable[[Instrumented], Any]]:
     """Install the gates, and OpenTelemetry's instrumentation of a client not at all, before or after them."""
     instrumentors: list[Any] = []
     provider = TracerProvider(shutdown_on_exit=False)
 
-    def install(client: Client) -> Any:
+    def install(client: Instrumented) -> Any:
         if request.param == "instrumentor before":
             instrumentors.append(client.instrument(tracer_provider=provider))
         gates.install()

@@ -8,10 +8,13 @@ A request for a whole URL comes from a client that takes this for its proxy; it 
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import parse_headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
 from urllib.parse import urlsplit
 
@@ -74,12 +77,6 @@ def serving(host: str) -> Iterator[Server]:
             connection.close()
             self.answer(response.status, location=response.headers["location"])
 
-        def do_CONNECT(self) -> None:
-            """Remember what a client told its proxy, and refuse."""
-            with seen.lock:
-                seen.received.append(Received(self.path, self.headers.items()))
-            self.answer(403)
-
         def answer(self, status: int, *, location: str | None = None) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
             self.send_response(status)
@@ -103,3 +100,41 @@ def serving(host: str) -> Iterator[Server]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def tunnelling(host: str) -> Iterator[Server]:
+    """Serve as a proxy that opens tunnels, and remembers what it is told of each."""
+
+    class Tunnel(StreamRequestHandler):
+        def handle(self) -> None:
+            _, target, _ = self.rfile.readline().decode("ascii").split(" ")
+            headers = parse_headers(self.rfile)
+            with seen.lock:
+                seen.received.append(Received(target, headers.items()))
+            host, _, port = target.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=10) as there:
+                self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = Thread(target=_copy, args=(there, self.connection))
+                back.start()
+                _copy(self.connection, there)
+                back.join()
+
+    with ThreadingTCPServer((host, 0), Tunnel) as server:
+        port = server.server_address[1]
+        seen = Server(f"http://{host}:{port}", port)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):  # either side may go without a word
+        while part := source.recv(65536):
+            sink.sendall(part)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

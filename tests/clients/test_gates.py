@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 from opentelemetry.context import attach
+from opentelemetry.propagate import set_global_textmap
+from opentelemetry.propagators.jaeger import JaegerPropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
 
 import otelctx
 from otelctx.core.reports import counts
 from otelctx.propagation import egress
-from otelctx.propagation.egress import NOTHING, EgressPolicy, Rule
+from otelctx.propagation.beside import RequestOpening
+from otelctx.propagation.egress import ALL, NOTHING, EgressPolicy, Rule
 from otelctx.propagation.pattern import parse_pattern
+from otelctx.propagation.propagator import OtelctxPropagator
 from tests.clients.clients import CLIENTS, Client
 from tests.clients.server import Received, Server
 
@@ -135,10 +140,60 @@ class TestWhatIsSent:
         assert_no_field(untrusted.at("/g"))
         assert untrusted.at("/g").texts("traceparent") == []
 
+    def test_what_may_go_where_nothing_is_known_is_not_for_a_host_that_is_known(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        """Instrumentation outside of a gate names no destination, and must not open one for what a rule forbids."""
+        egress.replace(EgressPolicy((Rule((parse_pattern("127.0.0.2"),), NOTHING),), unknown=ALL))
+        installed(client)
+        call(client, f"{trusted.url}/to?{untrusted.url}/m")
+        assert_all(trusted.received[0])
+        assert_trace_only(untrusted.at("/m"))
+
     def test_nobody_is_told_to_name_a_destination(self, client: Client, installed: Install, trusted: Server) -> None:
         installed(client)
         call(client, f"{trusted.url}/h")
         assert counts() == {}
+
+
+class TestOtherFormats:
+    """A propagator that writes a header for each member is held back like ours."""
+
+    def test_a_redirect_takes_nothing_along(
+        self, client: Client, installed: Install, trusted: Server, untrusted: Server
+    ) -> None:
+        set_global_textmap(OtelctxPropagator(JaegerPropagator()))
+        installed(client)
+        call(client, f"{trusted.url}/to?{untrusted.url}/l", headers={"uberctx-colour": "mine"})
+        assert_all(trusted.received[0])
+        assert trusted.received[0].texts("uberctx-user_id") == ["alice"]
+        assert_trace_only(untrusted.at("/l"))
+        assert untrusted.at("/l").texts("uberctx-user_id") == []
+        assert [request.texts("uberctx-colour") for request in trusted.received + untrusted.received] == [["mine"]] * 2
+
+
+class _Broken(TextMapPropagator):
+    """A propagator of others that fails at everything."""
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any:
+        raise RuntimeError
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+        raise RuntimeError
+
+    @property
+    def fields(self) -> set[str]:
+        raise RuntimeError
+
+
+def test_a_gate_that_fails_lets_the_request_pass_and_counts_it(
+    client: Client, installed: Install, trusted: Server
+) -> None:
+    set_global_textmap(RequestOpening(_Broken()))
+    installed(client)
+    client.get(f"{trusted.url}/n", {"X-Request-Id": "mine"}, None)
+    assert trusted.at("/n").texts("x-request-id") == ["mine"]
+    assert counts()["egress.gate_failed"] == 1
 
 
 HAND_SET = {"Baggage": "mine=1", "X-Request-Id": "mine", "Traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}

@@ -1,0 +1,305 @@
+"""gRPC's gates: what each kind of call sends to a trusted and an untrusted server, in every order of installation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import grpc.experimental
+import pytest
+from opentelemetry.context import attach
+
+import otelctx
+from otelctx import Field, declare
+from otelctx.core.reports import counts
+from otelctx.integrations.grpc import destination_of
+from otelctx.propagation import egress
+from otelctx.propagation.egress import ALL, NOTHING, EgressPolicy, Rule
+from otelctx.propagation.pattern import parse_pattern
+from tests.clients.clients import Instrumented
+from tests.clients.server import tunnelling
+
+Metadata = tuple[tuple[str, str | bytes], ...] | None
+Options = tuple[tuple[str, Any], ...]
+Install = Callable[[Instrumented], Any]
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SAMPLED = {
+    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
+    "baggage": "user_id=alice,colour=red",
+    "x-request-id": "r1",
+}
+RETRY = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.01s",
+                "maxBackoff": "0.01s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
+@dataclass
+class Server:
+    target: str = ""
+    refusals: int = 0
+    received: list[list[tuple[str, str | bytes]]] = field(default_factory=list)
+
+    def texts(self, key: str) -> list[list[str | bytes]]:
+        return [[text for name, text in metadata if name == key] for metadata in self.received]
+
+
+class _Remembering(grpc.GenericRpcHandler):
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        def seen(_: Any, context: grpc.ServicerContext) -> bytes:
+            self._server.received.append([*context.invocation_metadata()])
+            if len(self._server.received) <= self._server.refusals:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+            return b"ok"
+
+        kind = details.method.removeprefix("/s/")
+        answer = seen if kind.endswith("unary") else lambda *args: iter([seen(*args)])
+        return getattr(grpc, f"{kind}_rpc_method_handler")(answer)
+
+
+@contextmanager
+def _serving(host: str) -> Iterator[Server]:
+    seen = Server()
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((_Remembering(seen),))
+    seen.target = f"{host}:{server.add_insecure_port(f'{host}:0')}"
+    server.start()
+    try:
+        yield seen
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Server, Server]]:
+    with _serving("127.0.0.1") as trusted, _serving("127.0.0.2") as untrusted:
+        yield trusted, untrusted
+
+
+@dataclass(frozen=True)
+class Way(Instrumented):
+    """One way to make a call."""
+
+    call: Callable[[str, Metadata, Options], None]
+
+
+THREADS, ASYNCIO = "grpc:GrpcInstrumentorClient", "grpc:GrpcAioInstrumentorClient"
+
+
+def _way(kind: str, use: Callable[[Any, dict[str, Any]], Any]) -> Way:
+    def call(target: str, metadata: Metadata, options: Options) -> None:
+        with grpc.insecure_channel(target, options) as channel:
+            use(getattr(channel, kind)(f"/s/{kind}"), {"metadata": metadata, "timeout": 30})
+
+    return Way(THREADS, call)
+
+
+def _aio_way(kind: str) -> Way:
+    def call(target: str, metadata: Metadata, options: Options) -> None:
+        async def run() -> None:
+            async with grpc.aio.insecure_channel(target, options) as channel:
+                request = iter([b""]) if kind.startswith("stream") else b""
+                answer = getattr(channel, kind)(f"/s/{kind}")(request, metadata=metadata, timeout=30)
+                if kind.endswith("unary"):
+                    await answer
+                else:
+                    assert [part async for part in answer] == [b"ok"]
+
+        asyncio.run(run())
+
+    return Way(ASYNCIO, call)
+
+
+def _single_threaded(target: str, metadata: Metadata, options: Options) -> None:
+    options = (*options, (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1))
+    with grpc.insecure_channel(target, options) as channel:
+        list(channel.unary_stream("/s/unary_stream")(b"", metadata=metadata, timeout=30))
+
+
+WAYS = {
+    "unary": _way("unary_unary", lambda ask, rest: ask(b"", **rest)),
+    "unary, by position": _way("unary_unary", lambda ask, rest: ask(b"", rest["timeout"], rest["metadata"])),
+    "unary, with_call": _way("unary_unary", lambda ask, rest: ask.with_call(request=b"", **rest)),
+    "unary, future": _way("unary_unary", lambda ask, rest: ask.future(b"", **rest).result()),
+    "unary stream": _way("unary_stream", lambda ask, rest: list(ask(request=b"", **rest))),
+    "unary stream, single-threaded": Way(THREADS, _single_threaded),
+    "stream unary": _way("stream_unary", lambda ask, rest: ask(request_iterator=iter([b""]), **rest)),
+    "stream unary, future": _way("stream_unary", lambda ask, rest: ask.future(iter([b""]), **rest).result()),
+    "stream stream": _way("stream_stream", lambda ask, rest: list(ask(request_iterator=iter([b""]), **rest))),
+    **{f"asyncio, {kind}": _aio_way(kind) for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream")},
+}
+ONE_OF_EACH = pytest.mark.parametrize("way", [WAYS["unary"], WAYS["asyncio, unary_unary"]], ids=["threads", "asyncio"])
+
+
+def call(way: Way, target: str, metadata: Metadata = None, options: Options = (), **incoming: str) -> None:
+    """Make a call in the request that *incoming* headers, else `SAMPLED` ones, bring."""
+    attach(otelctx.extract(incoming or SAMPLED, peer="127.0.0.1"))
+    way.call(target, metadata, options)
+
+
+def assert_all(server: Server, attempts: int = 1) -> None:
+    assert server.texts("x-request-id") == [["r1"]] * attempts
+    assert [str(text).split("-")[1] for (text,) in server.texts("traceparent")] == [TRACE] * attempts
+    for (members,) in server.texts("baggage"):
+        assert set(str(members).split(",")) == {"user_id=alice", "colour=red", "request_id=r1"}
+
+
+def assert_trace_only(server: Server, attempts: int = 1) -> None:
+    assert [str(text).split("-")[1] for (text,) in server.texts("traceparent")] == [TRACE] * attempts
+    assert server.texts("baggage") + server.texts("x-request-id") == [[]] * attempts * 2
+    assert "alice" not in repr(server.received)
+
+
+class TestWhatIsSent:
+    """Each server gets what may go to it."""
+
+    @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+    def test_trusted_and_untrusted(self, way: Way, installed: Install, servers: tuple[Server, Server]) -> None:
+        installed(way)
+        for server in servers:
+            call(way, server.target)
+        assert_all(servers[0])
+        assert_trace_only(servers[1])
+        assert counts() == {}
+
+    @ONE_OF_EACH
+    def test_each_attempt_of_a_retry(self, way: Way, installed: Install, servers: tuple[Server, Server]) -> None:
+        installed(way)
+        for server in servers:
+            server.refusals = 2
+            call(way, server.target, options=(("grpc.service_config", json.dumps(RETRY)),))
+        assert_all(servers[0], attempts=3)
+        assert_trace_only(servers[1], attempts=3)
+
+    @ONE_OF_EACH
+    def test_the_target_counts_and_not_the_proxy(
+        self, way: Way, installed: Install, servers: tuple[Server, Server]
+    ) -> None:
+        installed(way)
+        trusted, untrusted = servers
+        with tunnelling("127.0.0.1") as near, tunnelling("127.0.0.2") as far:
+            call(way, untrusted.target, options=(("grpc.http_proxy", near.url),))
+            call(way, trusted.target, options=(("grpc.http_proxy", far.url),))
+            assert [told.path for told in near.received + far.received] == [untrusted.target, trusted.target]
+            assert "alice" not in repr(near.received + far.received)
+        assert_all(trusted)
+        assert_trace_only(untrusted)
+
+    @ONE_OF_EACH
+    def test_a_request_that_is_not_sampled(self, way: Way, installed: Install, servers: tuple[Server, Server]) -> None:
+        installed(way)
+        for server in servers:
+            call(way, server.target, **{**SAMPLED, "traceparent": f"00-{TRACE}-b7ad6b7169203331-00"})
+        assert_all(servers[0])
+        assert_trace_only(servers[1])
+        assert {str(text)[-2:] for server in servers for (text,) in server.texts("traceparent")} == {"00"}
+
+    @ONE_OF_EACH
+    def test_where_no_trace_may_go_there_is_nothing(
+        self, way: Way, installed: Install, servers: tuple[Server, Server]
+    ) -> None:
+        egress.replace(EgressPolicy((Rule((parse_pattern("127.0.0.2"),), NOTHING, trace=False),)))
+        installed(way)
+        call(way, servers[1].target)
+        assert {name for name, _ in servers[1].received[0]} & {"traceparent", "baggage", "x-request-id"} == set()
+
+
+class TestMetadataSetByHand:
+    """It stays as it is; what it breaks of the policy can be counted."""
+
+    BY_HAND: Metadata = (("baggage", "mine=1"), ("x-request-id", "mine"), ("bytes-bin", b"\x00"))
+
+    @ONE_OF_EACH
+    def test_it_stays_and_is_counted_on_demand(
+        self, way: Way, installed: Install, servers: tuple[Server, Server]
+    ) -> None:
+        egress.replace(EgressPolicy((Rule((parse_pattern("127.0.0.2"),), NOTHING),), audit=True))
+        installed(way)
+        call(way, servers[0].target, self.BY_HAND)
+        assert counts() == {}
+        call(way, servers[1].target, self.BY_HAND)
+        for server in servers:
+            assert server.texts("baggage") == [["mine=1"]]
+            assert server.texts("x-request-id") == [["mine"]]
+            assert server.texts("bytes-bin") == [[b"\x00"]]
+        assert counts() == {"egress.by_hand": 2}
+
+
+class TestWhatWouldBreakACall:
+    """It is left out, or is gRPC's to refuse."""
+
+    @ONE_OF_EACH
+    @pytest.mark.parametrize("header", ["x-who-bin", "grpc-who", "x!who"])
+    def test_a_header_that_is_no_metadata_stays_behind(
+        self, way: Way, header: str, installed: Install, servers: tuple[Server, Server]
+    ) -> None:
+        declare(Field("who", remote=True, header=header))
+        installed(way)
+        call(way, servers[0].target, **SAMPLED, **{header: "bob"})
+        assert_baggage = servers[0].texts("baggage")
+        assert "who=bob" in str(assert_baggage)
+        assert servers[0].texts(header) == [[]]
+
+    @ONE_OF_EACH
+    def test_what_is_no_metadata_fails_as_it_does_without_a_gate(
+        self, way: Way, installed: Install, servers: tuple[Server, Server]
+    ) -> None:
+        with pytest.raises((TypeError, ValueError, grpc.RpcError, AttributeError)) as before:
+            call(way, servers[0].target, ("abc", 5))  # type: ignore[arg-type]
+        installed(way)
+        with pytest.raises(before.type):
+            call(way, servers[0].target, ("abc", 5))  # type: ignore[arg-type]
+
+
+TARGETS = {
+    "orders": "grpc://orders",
+    "orders:50051": "grpc://orders:50051",
+    "DNS:///Orders.:50051": "grpc://orders:50051",
+    "dns://8.8.8.8/orders:50051": "grpc://orders:50051",
+    "dns:orders": "grpc://orders",
+    "ipv4:10.0.0.1:50051": "grpc://10.0.0.1:50051",
+    "ipv6:[::1]:50051": "grpc://[::1]:50051",
+    "ipv6:%5B::1%5D:50051": "grpc://[::1]:50051",
+    "[::1]:50051": "grpc://[::1]:50051",
+    "unix:/run/x.sock": "unix:///run/x.sock",
+    "unix:///run/x.sock": "unix:///run/x.sock",
+    "unix-abstract:x": "unix://x",
+    "ipv4:10.0.0.1:50051,8.8.8.8:50051": None,
+    "xds:///orders": None,
+    "google-c2p:///orders": None,
+    "consul://orders": None,
+    "http://orders": None,
+    "127.1:50051": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("target", "expected"), TARGETS.items())
+def test_where_a_target_leads(target: str, expected: str | None) -> None:
+    found = destination_of(target)
+    assert (found and str(found)) == expected
+
+
+def test_a_socket_is_one_s_own() -> None:
+    assert egress.policy().decide(destination_of("unix:/run/x.sock")).fields == ALL
