@@ -12,7 +12,6 @@ from typing import Final
 
 from otelctx.core.reports import report
 from otelctx.export.counters import COUNTERS
-from otelctx.export.database import StoreError
 from otelctx.export.endpoint import Endpoint
 from otelctx.export.housekeeping import SECONDS, Housekeeper
 from otelctx.export.leadership import Leadership
@@ -21,6 +20,7 @@ from otelctx.export.pacing import MAX_BYTES, Pace
 from otelctx.export.protocol import Signal
 from otelctx.export.refusals import no_collector
 from otelctx.export.store import Store, Stored
+from otelctx.export.trouble import without_disk
 
 # How soon a batch is seen that another process wrote, and how soon one takes over from a leader that is gone.
 POLL_SECONDS: Final = 0.25
@@ -65,6 +65,8 @@ class Drainer:
         self._tidied_at = float("-inf")
         # The store and the last batch of a request that was refused; up to it, each is sent alone.
         self._alone: tuple[Store, int] | None = None
+        # The first and the last batch that the collector has, and a disk that was full still had.
+        self._sent: tuple[int, int] | None = None
         self._pace = pace
 
     def step(self) -> float | None:
@@ -74,26 +76,27 @@ class Drainer:
         Returns:
             After how many seconds to go on; None when nothing waits.
         """
-        try:
+        with without_disk(self._signal):
             self._lead()
+            self._remove_sent()
             self._tidy()
-            wait = self._pace.wait(time.monotonic())
-            if wait:
-                return min(wait, POLL_SECONDS)
-            store, waiting = self._oldest()
-            if not waiting:
-                return None
-            self._send(store, waiting)
-        except (StoreError, OSError) as error:
-            name = self._signal.name
-            report(f"export.unreadable.{name}", "The spool of %s cannot be read: %s", name, error)
-            return POLL_SECONDS
-        return 0.0
+        wait = self._pace.wait(time.monotonic())
+        if wait:
+            return min(wait, POLL_SECONDS)
+        for store in filter(None, (self._led, self._memory)):
+            waiting = self._oldest(store)
+            if waiting:
+                self._send(store, waiting)
+                return 0.0
+        return None
 
     @property
     def is_failing(self) -> bool:
         """Whether the collector took nothing when it was last tried, by this process or by the one that leads."""
-        return self._pace.is_failing or (self._disk is not None and self._disk.is_failing())
+        if self._disk is not None and not self._pace.is_failing:
+            with without_disk(self._signal):
+                return self._disk.is_failing()
+        return self._pace.is_failing
 
     def close(self) -> None:
         """Let another process lead, and disconnect."""
@@ -113,7 +116,9 @@ class Drainer:
     @property
     def _led(self) -> Store | None:
         """The store on disk, if this process drains it."""
-        return self._disk if self._leadership is not None and self._leadership.is_held else None
+        is_leading = self._leadership is not None and self._leadership.is_held
+        # Or what cannot be removed would be sent again and again.
+        return self._disk if is_leading and self._sent is None else None
 
     def _lead(self) -> None:
         if self._leadership is None or self._disk is None or self._leadership.is_held:
@@ -132,13 +137,17 @@ class Drainer:
         if self._led is not None:
             self._housekeeper.tidy(self._led)
 
-    def _oldest(self) -> tuple[Store, list[Stored]]:
-        for store in filter(None, (self._led, self._memory)):
+    def _remove_sent(self) -> None:
+        if self._sent is not None and self._disk is not None:
+            self._disk.remove(*self._sent)
+            self._sent = None
+
+    def _oldest(self, store: Store) -> list[Stored]:
+        waiting: list[Stored] = []
+        with without_disk(self._signal):
             waiting = store.oldest(self._pace.max_items, MAX_BYTES)
-            if waiting:
-                is_alone = self._alone is not None and self._alone[0] is store and waiting[0].id <= self._alone[1]
-                return store, waiting[:1] if is_alone else waiting
-        return self._memory, []
+        is_alone = waiting and self._alone is not None and self._alone[0] is store and waiting[0].id <= self._alone[1]
+        return waiting[:1] if is_alone else waiting
 
     def _send(self, store: Store, waiting: list[Stored]) -> None:
         outcome = self._sender.send(b"".join(stored.batch.payload for stored in waiting))
@@ -152,15 +161,24 @@ class Drainer:
         if isinstance(outcome, Refused) and outcome.for_content and len(waiting) > 1:
             self._alone = store, waiting[-1].id
             return
-        store.remove(waiting[0].id, waiting[-1].id)
         self._count(outcome, sum(stored.batch.items for stored in waiting))
+        first, last = waiting[0].id, waiting[-1].id
+        if store is self._memory:
+            store.remove(first, last)
+        else:
+            self._sent = first, last
+            with without_disk(self._signal):
+                self._remove_sent()
 
     def _set_failing(self, failing: bool) -> None:
         led = self._led
-        if led is not None and led.is_failing() != failing:
-            led.set_failing(failing)
-            if not failing:
-                _logger.info("The collector at %s takes %s again", self._endpoint.shown, self._signal.items)
+        if led is None:
+            return
+        with without_disk(self._signal):
+            if led.is_failing() != failing:
+                led.set_failing(failing)
+                if not failing:
+                    _logger.info("The collector at %s takes %s again", self._endpoint.shown, self._signal.items)
 
     def _tell(self, outcome: Unavailable) -> None:
         shown = self._endpoint.shown

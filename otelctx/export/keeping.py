@@ -18,6 +18,7 @@ from otelctx.export.private import private_directory
 from otelctx.export.protocol import Signal
 from otelctx.export.settings import SpoolSettings
 from otelctx.export.store import Store
+from otelctx.export.trouble import without_disk
 
 _LONGEST_NAME: Final = 100
 
@@ -44,10 +45,8 @@ class Keeper:
         if not batch.items:
             return False
         if self.disk is not None and len(batch.payload) <= self._settings.max_bytes:
-            try:
+            with without_disk(self._signal):
                 return self._written(batch, self.disk.append(batch))
-            except StoreError as error:
-                self._tell(error)
         return self._remember(batch)
 
     def keep_at_once(self, batch: Batch) -> bool:
@@ -64,15 +63,20 @@ class Keeper:
 
     def last(self) -> tuple[int, int]:
         """Return the position of the newest batch, for `has_delivered`."""
-        return 0 if self.disk is None else self.disk.last(), self.memory.last()
+        on_disk = 0
+        if self.disk is not None:
+            with without_disk(self._signal):
+                on_disk = self.disk.last()
+        return on_disk, self.memory.last()
 
     def has_delivered(self, position: tuple[int, int]) -> bool:
-        """Tell whether nothing waits up to *position*."""
-        stores = (None, self.memory) if self.disk is None else (self.disk, self.memory)
-        return all(
-            store is None or (first := store.first()) is None or first > last
-            for store, last in zip(stores, position, strict=True)
-        )
+        """Tell whether nothing waits up to *position*, as far as the disk can be read."""
+        on_disk, in_memory = position
+        if self.disk is not None:
+            with without_disk(self._signal):
+                if _waits(self.disk, on_disk):
+                    return False
+        return not _waits(self.memory, in_memory)
 
     def is_empty(self) -> bool:
         """Tell whether nothing waits."""
@@ -145,12 +149,10 @@ class Keeper:
         COUNTERS.add("dropped", self._signal.name, items, reason=reason)
         report(f"export.{reason}.{self._signal.name}", "%d %s are dropped; %s", items, self._signal.items, why)
 
-    def _tell(self, error: StoreError) -> None:
-        report(
-            "export.disk",
-            "The spool cannot be written: %s; telemetry waits in memory only, for as long as that is so",
-            error,
-        )
+
+def _waits(store: Store, last: int) -> bool:
+    first = store.first()
+    return first is not None and first <= last
 
 
 def _as_name(service: str) -> Path:

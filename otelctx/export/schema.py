@@ -14,7 +14,8 @@ from typing import Final
 
 VERSION: Final = 1
 
-# AUTOINCREMENT: an id is never used twice, so "all up to this id" keeps its meaning when rows are gone.
+# AUTOINCREMENT: an id is never used twice, so "all up to this id" keeps its meaning when rows are gone. It starts
+# anywhere: then what was read of a damaged file is not taken for what is in the new one.
 _TABLES: Final = """
 CREATE TABLE batches (
     id INTEGER PRIMARY KEY AUTOINCREMENT, created REAL NOT NULL, items INTEGER NOT NULL, size INTEGER NOT NULL,
@@ -22,6 +23,7 @@ CREATE TABLE batches (
 );
 CREATE TABLE totals (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, failing INTEGER NOT NULL);
 INSERT INTO totals VALUES (1, 0, 0);
+INSERT INTO sqlite_sequence VALUES ('batches', random() & 0x0fffffffffffffff);
 CREATE TRIGGER batch_added AFTER INSERT ON batches BEGIN UPDATE totals SET size = size + NEW.size; END;
 CREATE TRIGGER batch_removed AFTER DELETE ON batches BEGIN UPDATE totals SET size = size - OLD.size; END;
 """

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from otelctx.core.reports import report
 from otelctx.export import forks
 from otelctx.export.batches import Batch
 from otelctx.export.counters import COUNTERS
-from otelctx.export.database import StoreError
 from otelctx.export.delivering import Delivery
 from otelctx.export.draining import Drainer
 from otelctx.export.endpoint import Endpoint
@@ -86,14 +84,9 @@ class Spool:
         Returns:
             Whether all of it since the last flush is acknowledged, so on disk or at the collector.
         """
-        try:
-            self._settle(time.monotonic() + seconds)
-            is_acknowledged = self._keeper.is_acknowledged()
-        except StoreError as error:
-            report("export.flush", "The spool cannot be read: %s", error)
-            is_acknowledged = False
+        self._settle(time.monotonic() + seconds)
         dropped, self._dropped = self._dropped, COUNTERS.total("dropped", self._signal.name)
-        return is_acknowledged and dropped == self._dropped
+        return self._keeper.is_acknowledged() and dropped == self._dropped
 
     @contextmanager
     def ending(self) -> Iterator[float]:
@@ -110,10 +103,7 @@ class Spool:
             self.flush(seconds)
             self._is_closed = True
             self._delivery.stop(until - time.monotonic())
-        try:
-            self._keeper.close()
-        except StoreError as error:
-            report("export.close", "The spool cannot be closed: %s", error)
+        self._keeper.close()
 
     def before_fork(self) -> None:
         """Close what must not be there twice."""
