@@ -38,10 +38,10 @@ from otelctx.core.here import SPAN_KEY, here, with_span
 from otelctx.signals.recording import RecordingSpan
 
 _SAMPLED: Final = TraceFlags.SAMPLED
-_RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
+_RANDOM: Final = 0x02  # W3C's random-trace-id, which older SDKs have no name for
 _FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
 
-# What is used of a tracer beside its public attributes; checked with 1.41 to 1.45.
+# What is used of a tracer beside its public attributes; checked with 1.42 to 1.45; 1.40 and 1.41 lack some.
 _PRIVATE: Final = ("_span_limits", "_instrumentation_scope", "_tracer_config", "_tracer_metrics")
 
 

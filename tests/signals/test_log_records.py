@@ -162,7 +162,8 @@ class TestOtherFactories:
         instrumentor = LoggingInstrumentor()
         if first == "ours":
             log_records.install()
-        instrumentor.instrument(inject_trace_context=True, enable_log_auto_instrumentation=False)
+        # It would also set a format, if the root logger had no handler; under pytest it has.
+        instrumentor.instrument(set_logging_format=True, enable_log_auto_instrumentation=False)
         try:
             if first == "theirs":
                 log_records.install()

@@ -15,8 +15,12 @@ def reported(reader: InMemoryMetricReader) -> dict[str, int | float]:
     data = reader.get_metrics_data()
     if data is None:
         return {}
-    ((metric,),) = [scope.metrics for resource in data.resource_metrics for scope in resource.scope_metrics]
-    assert metric.name == "otelctx.reports"
+    scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+    # Some SDKs have metrics of their own beside.
+    found = [metric for scope in scopes for metric in scope.metrics if metric.name == "otelctx.reports"]
+    if not found:
+        return {}
+    (metric,) = found
     assert isinstance(metric.data, Sum)
     assert metric.data.is_monotonic
     return {str((point.attributes or {})["otelctx.report.kind"]): point.value for point in metric.data.data_points}

@@ -6,7 +6,7 @@ asks for types at each count. That takes 3 µs, where all of the encoding is to 
 just what they store are read by the private names below, ours by a call, and all others through their properties.
 Whether the names still mean what they did is tried out once, on a span made for it.
 
-Private names used, in `opentelemetry.sdk.trace.ReadableSpan`, opentelemetry-sdk 1.39 to 1.45: `_context`, `_parent`,
+Private names used, in `opentelemetry.sdk.trace.ReadableSpan`, opentelemetry-sdk 1.40 to 1.45: `_context`, `_parent`,
 `_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links`, `_status`.
 """
 

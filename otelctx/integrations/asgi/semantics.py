@@ -18,7 +18,7 @@ from opentelemetry.util.types import AnyValue
 from otelctx.integrations.asgi.request_attributes import RequestAttributes
 from otelctx.integrations.asgi.types import Scope
 
-# Checked with 0.60b0 to 0.66b1.
+# Checked with 0.61b0 to 0.66b1.
 _NEEDED: Final = (
     *("collect_request_attributes", "set_status_code", "get_host_port_url_tuple"),
     *("_parse_duration_attrs", "_parse_active_request_count_attrs", "_collect_target_attribute"),
