@@ -19,7 +19,8 @@ from otelctx.boundaries import ending
 from otelctx.boundaries.packing import Package, UnpackedValues, pack, unpack
 from otelctx.core.layers import Layer
 from otelctx.core.request import Request
-from otelctx.core.state import current_layer, with_layer
+from otelctx.core.state import current_layer, current_request, with_layer
+from otelctx.core.watching import request_ended
 
 R = TypeVar("R")
 
@@ -54,7 +55,10 @@ class Job:
 
     def _run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         attach(self.context())
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            request_ended(current_request() if self.in_request else None)
 
     def context(self) -> Context:
         """Return the Context over there. Nothing of the worker's own is in it."""

@@ -40,7 +40,7 @@ def _new_thread(original: Callable[..., int]) -> Callable[..., int]:
     @wraps(original)
     def start_new_thread(function: Callable[..., Any], args: Any, *kwargs: Any) -> int:
         work = works.start("thread")
-        return original(function if work is None else _as(work, function), args, *kwargs)
+        return original(function if work is None else _As(work, function), args, *kwargs)
 
     return start_new_thread
 
@@ -74,7 +74,7 @@ def _call_at(original: Callable[..., Any]) -> Callable[..., Any]:
         work = works.start("timer") if is_called_by_application() else None
         if work is None:
             return original(self, when, callback, *args, **kwargs)
-        handle = original(self, when, _as(work, callback), *args, **kwargs)
+        handle = original(self, when, _As(work, callback), *args, **kwargs)
         work.is_(handle, lambda handle: not handle.cancelled() and handle.when() > self.time())
         return handle
 
@@ -87,7 +87,7 @@ def _thread_submit(original: Callable[..., Future[Any]]) -> Callable[..., Future
         work = works.start("job")
         if work is None:
             return original(self, fn, *args, **kwargs)
-        future = original(self, _as(work, fn), *args, **kwargs)
+        future = original(self, _As(work, fn), *args, **kwargs)
         work.is_(future, _is_not_done)
         return future
 
@@ -106,18 +106,20 @@ def _process_submit(original: Callable[..., Future[Any]]) -> Callable[..., Futur
     return submit
 
 
-def _apply_async(original: Callable[..., AsyncResult[Any]]) -> Callable[..., AsyncResult[Any]]:
+def _pool(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
-    def apply_async(self: Pool, func: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult[Any]:
-        work = works.start("job")
+    def submitted(self: Pool, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # `apply` and others call one of these, and `ThreadPool` has those of `Pool`: it is one job for all that.
+        work = None if isinstance(func, _As) else works.start("job")
         if work is not None and isinstance(self, ThreadPool):
-            func = _as(work, func)
+            func = _As(work, func)
         result = original(self, func, *args, **kwargs)
-        if work is not None:
+        # What waits for its results by itself is done; an iterator of results does not say how far it is.
+        if work is not None and isinstance(result, AsyncResult):
             work.is_(result, lambda result: not result.ready())
         return result
 
-    return apply_async
+    return submitted
 
 
 def _process_start(original: Callable[[BaseProcess], None]) -> Callable[[BaseProcess], None]:
@@ -131,12 +133,18 @@ def _process_start(original: Callable[[BaseProcess], None]) -> Callable[[BasePro
     return start
 
 
-def _as(work: works.Work, function: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with works.running(work):
-            return function(*args, **kwargs)
+class _As:
+    """A function as a work."""
 
-    return run
+    __slots__ = ("_function", "_work")
+
+    def __init__(self, work: works.Work, function: Callable[..., Any]) -> None:
+        self._work = work
+        self._function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with works.running(self._work):
+            return self._function(*args, **kwargs)
 
 
 def _is_not_done(future: Any) -> bool:
@@ -151,6 +159,8 @@ def _uvloop(module: ModuleType) -> tuple[Patch, ...]:
     )
 
 
+_POOL: Final = ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered")
+
 _PATCHES: Final = Patches(
     ThreadStart(_thread_start),
     Patch(_thread, "start_new_thread", _new_thread),
@@ -158,8 +168,8 @@ _PATCHES: Final = Patches(
     Patch(BaseEventLoop, "call_at", _call_at),
     Patch(ThreadPoolExecutor, "submit", _thread_submit),
     Patch(ProcessPoolExecutor, "submit", _process_submit),
-    Patch(Pool, "apply_async", _apply_async),
-    Patch(ThreadPool, "apply_async", _apply_async),
+    *(Patch(Pool, name, _pool) for name in _POOL),
+    *(Patch(ThreadPool, name, _pool) for name in _POOL),
     Patch(BaseProcess, "start", _process_start),
     OnImport({"uvloop": _uvloop}),
 )

@@ -15,6 +15,7 @@ from otelctx.boundaries import (
     generators,
     greenlets,
     processes,
+    runners,
     signal_handlers,
     subprocesses,
     thread_pools,
@@ -45,6 +46,7 @@ BOUNDARIES: Final[Mapping[str, Patches]] = {
             }
         ),
     ),
+    "asyncio": Patches(runners),
     "greenlets": Patches(OnImport({"gevent": greenlets.spawning, "gevent.threadpool": greenlets.thread_pool})),
     "signal-handlers": Patches(signal_handlers, OnImport({"uvloop": signal_handlers.uvloop_handlers})),
     "finalizers": Patches(finalizers),

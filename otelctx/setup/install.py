@@ -64,6 +64,11 @@ def install() -> None:
         subprocesses.continue_parents_request(os.environ)
 
 
+def is_installed() -> bool:
+    """Tell whether `install` was called, and not yet taken back."""
+    return _installed
+
+
 def uninstall() -> None:
     """Take everything away again that can be; processors stay on their providers."""
     global _installed  # noqa: PLW0603 - once per process

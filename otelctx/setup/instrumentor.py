@@ -63,6 +63,12 @@ class ThreadsInstrumentor(_BoundaryInstrumentor):
     boundary = "threads"
 
 
+class AsyncioInstrumentor(_BoundaryInstrumentor):
+    """Runs each run of an `asyncio.Runner` in the request of whoever asks for it."""
+
+    boundary = "asyncio"
+
+
 class GreenletsInstrumentor(_BoundaryInstrumentor):
     """Carries the context into the greenlets of gevent."""
 

@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import otelctx
+
 Cross = Callable[..., Awaitable[Any]]
 Scenario = Callable[[], Awaitable[None]]
 Runner = Callable[[Scenario], None]
@@ -39,11 +41,13 @@ class Crossing:
         cross: runs a job with its arguments on the other side for whoever calls, and returns what it returns.
         cancel: submits something that would never end, and takes it back.
         bare: runs a job where the worker is between two submissions, in whatever context it has then.
+        back: returns what the near end of the boundary sees after a crossing.
     """
 
     cross: Cross
     cancel: Callable[[], Awaitable[None]] | None = None
     bare: Cross | None = None
+    back: Callable[[], Mapping[str, object]] = otelctx.current
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Boundary:
     Attributes:
         carries: the other side is in the submitter's request; otherwise it is in none, whoever is there.
         inline: the other side is the submitter's own task, where only a block that is left is put back.
+        opens: the other side opens a request for each crossing, and goes on in the one that comes over, if one does.
         without: by claim, why it does not apply.
         since: the first Python that has it.
     """
@@ -64,6 +69,7 @@ class Boundary:
     open: Callable[[], AbstractAsyncContextManager[Crossing]]
     carries: bool = True
     inline: bool = False
+    opens: bool = False
     without: Mapping[str, str] = field(default_factory=dict)
     since: tuple[int, int] = (3, 10)
 
@@ -90,6 +96,7 @@ class Rows(list[Boundary]):
         *,
         carries: bool = True,
         inline: bool = False,
+        opens: bool = False,
         since: tuple[int, int] = (3, 10),
         **without: str,
     ) -> Callable[[Opening], Opening]:
@@ -100,7 +107,8 @@ class Rows(list[Boundary]):
             unknown = reasons.keys() - CLAIMS.keys()
             if unknown:
                 raise ValueError(f"Row {name!r} speaks of unknown claims: {unknown}")
-            self.append(Boundary(group, name, run, asynccontextmanager(opening), carries, inline, reasons, since))
+            opened = asynccontextmanager(opening)
+            self.append(Boundary(group, name, run, opened, carries, inline, opens, reasons, since))
             return opening
 
         return adding

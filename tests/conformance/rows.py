@@ -7,10 +7,12 @@ from __future__ import annotations
 from tests.conformance import (
     rows_anyio,
     rows_asyncio,
+    rows_callbacks,
     rows_generators,
     rows_outside,
     rows_pools,
     rows_processes,
+    rows_servers,
     rows_subprocesses,
     rows_threads,
     rows_web,
@@ -18,6 +20,7 @@ from tests.conformance import (
 
 _FOUND = [
     *rows_asyncio.ROWS,
+    *rows_callbacks.ROWS,
     *rows_anyio.ROWS,
     *rows_threads.ROWS,
     *rows_pools.ROWS,
@@ -25,6 +28,7 @@ _FOUND = [
     *rows_subprocesses.ROWS,
     *rows_generators.ROWS,
     *rows_web.ROWS,
+    *rows_servers.ROWS,
     *rows_outside.ROWS,
 ]
 _GROUPS = list(dict.fromkeys(row.group for row in _FOUND))

@@ -85,8 +85,8 @@ async def native_pool() -> AsyncIterator[Crossing]:
 
 
 @cache
-def failures() -> dict[str, str]:
-    """Run all cells of these rows in one process of their own, and return what each that fails says."""
+def outcomes() -> dict[str, str]:
+    """Run all cells of these rows in one process of their own, and return what each says if it fails, else nothing."""
     ran = subprocess.run(
         [sys.executable, "-m", "tests.conformance.gevent_cells"], capture_output=True, text=True, check=False
     )

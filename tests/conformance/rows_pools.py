@@ -15,8 +15,8 @@ from inspect import unwrap
 from multiprocessing.pool import ThreadPool
 from typing import Any, Final
 
+from tests.conformance.asyncio_rows import cancelling, loops
 from tests.conformance.boundary import Cross, Crossing, Rows
-from tests.conformance.rows_asyncio import cancelling, loops
 from tests.conformance.rows_threads import NOT_CANCELLED
 from tests.conformance.runners import without_loop
 
@@ -69,6 +69,28 @@ async def completed() -> AsyncIterator[Crossing]:
     with ThreadPoolExecutor(1) as executor:
         row = _executor_row(submit, executor)
         yield Crossing(row.cross, _executor_row(ThreadPoolExecutor.submit, executor).cancel, row.bare)
+
+
+@executors("`submit`, to a worker with values in `threading.local`", cancel=NOT_CANCELLED)
+async def thread_local() -> AsyncIterator[Crossing]:
+    of_thread = threading.local()
+
+    def begin() -> None:
+        of_thread.value = "the worker's"
+
+    async def cross(job: Any, *args: Any) -> Any:
+        def beside() -> Any:
+            assert "the worker's" == of_thread.value
+            return job(*args)
+
+        of_thread.value = "the submitter's"
+        try:
+            return executor.submit(beside).result()
+        finally:
+            assert "the submitter's" == of_thread.value
+
+    with ThreadPoolExecutor(1, initializer=begin) as executor:
+        yield Crossing(cross, bare=_bare(executor))
 
 
 @executors("`map`")
@@ -186,7 +208,7 @@ def _on_default_executor(start: Callable[[Callable[[], Any]], Any]) -> Callable[
     return opened
 
 
-loops("`run_in_executor`")(
+loops(ROWS, "`run_in_executor`")(
     _on_default_executor(lambda job: asyncio.get_running_loop().run_in_executor(None, job)),
 )
-loops("`to_thread`")(_on_default_executor(asyncio.to_thread))
+loops(ROWS, "`to_thread`")(_on_default_executor(asyncio.to_thread))

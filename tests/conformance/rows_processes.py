@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import tempfile
+import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +19,9 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, Final
 
+import otelctx
+from otelctx.core import reports
+from otelctx.core.state import current_request
 from tests.conformance import jobs
 from tests.conformance.boundary import Crossing, Rows, Scenario
 from tests.conformance.runners import without_loop
@@ -50,6 +54,19 @@ def _gate() -> Iterator[tuple[str, Callable[[], None]]]:
             yield str(path), lambda: os.write(gate, b"x" * 64) and None
         finally:
             os.close(gate)
+
+
+@contextmanager
+def _unpicklable() -> Iterator[None]:
+    """Hold a value that cannot be pickled, if this is a request, and see that its field is named."""
+    kind = "process.left_behind.connection"
+    before = reports.counts().get(kind, 0)
+    if current_request() is None:
+        yield
+        return
+    with otelctx.bind(connection=threading.Lock()):
+        yield
+    assert before + 1 == reports.counts()[kind]
 
 
 def _executor_rows(method: str) -> None:
@@ -110,6 +127,21 @@ def _executor_rows(method: str) -> None:
         "`Pool.imap`": lambda pool, job, args: next(pool.imap(jobs.calling, [(job, args)])),
     }.items():
         rows(name, cancel=NO_CANCELLING, **FAR)(pool_row(apply))
+
+    @rows("`ProcessPoolExecutor.submit`, one of the values not picklable", **FAR)
+    async def submit_in_part() -> AsyncIterator[Crossing]:
+        async def cross(job: Any, *args: Any) -> Any:
+            with _unpicklable():
+                return executor.submit(job, *args).result()
+
+        with ProcessPoolExecutor(1, mp_context=context) as executor:
+            yield crossing(executor, cross)
+
+    def apply_in_part(pool: Pool, job: Any, args: Any) -> Any:
+        with _unpicklable():
+            return pool.apply(job, args)
+
+    rows("`Pool.apply`, one of the values not picklable", cancel=NO_CANCELLING, **FAR)(pool_row(apply_in_part))
 
     # A fork has all that its parent had.
     far = FAR if method != "fork" else {"set": OTHER_CELL}

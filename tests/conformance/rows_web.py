@@ -1,27 +1,26 @@
 """
-Rows: what a Starlette or FastAPI application runs beside its endpoint. The submitter is whoever calls the application.
+Rows: what a Starlette or FastAPI application runs beside its endpoint, called in process. The submitter is the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import httpx
-from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
-from fastapi.responses import StreamingResponse
-from starlette.middleware.base import BaseHTTPMiddleware
+from fastapi import FastAPI
 
-from tests.conformance.boundary import Crossing, Rows
+from tests.conformance.boundary import Crossing, Opening, Rows
 from tests.conformance.rows_threads import NOT_CANCELLED
 from tests.conformance.runners import on_asyncio, on_uvloop
+from tests.conformance.web_applications import APPLICATIONS, Application
 
 ROWS = Rows()
 
-GROUPS: Final = {"web": on_asyncio, "web on uvloop": on_uvloop}
+GROUPS: Final = {"web, in process": on_asyncio, "web, in process on uvloop": on_uvloop}
 
 
 class Work:
@@ -42,6 +41,9 @@ class Work:
             self._running.set()
             await asyncio.Event().wait()
         self.do()
+
+    def see(self) -> None:
+        """See nothing: there is nobody between the job and the caller."""
 
     def crossing(self, call: Callable[[], Awaitable[object]], *, cancellable: bool) -> Crossing:
         async def cross(job: Any, *args: Any) -> Any:
@@ -66,175 +68,7 @@ class Work:
         return Crossing(cross, cancel if cancellable else None)
 
 
-Build = Callable[[FastAPI, Work], None]
-
-
-def web(name: str, **without: str) -> Callable[[Build], Build]:
-    """Add a row for each loop, with the application that the decorated function builds."""
-
-    def adding(build: Build) -> Build:
-        async def opened() -> AsyncIterator[Crossing]:
-            app, work = FastAPI(), Work()
-            build(app, work)
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                yield work.crossing(lambda: client.get("/"), cancellable="cancel" not in without)
-
-        for group, run in GROUPS.items():
-            # Without a thread it is all one task, the caller's.
-            ROWS.add(group, name, run, inline="cancel" not in without, **without)(opened)
-        return build
-
-    return adding
-
-
-@web("endpoint, `async def`")
-def async_endpoint(app: FastAPI, work: Work) -> None:
-    @app.get("/")
-    async def endpoint() -> None:
-        await work.in_task()
-
-
-@web("endpoint, `def`", cancel=NOT_CANCELLED)
-def endpoint(app: FastAPI, work: Work) -> None:
-    app.get("/")(work.do)
-
-
-@web("dependency, `async def`")
-def async_dependency(app: FastAPI, work: Work) -> None:
-    app.get("/", dependencies=[Depends(work.in_task)])(lambda: None)
-
-
-@web("dependency, `def`", cancel=NOT_CANCELLED)
-def dependency(app: FastAPI, work: Work) -> None:
-    app.get("/", dependencies=[Depends(work.do)])(lambda: None)
-
-
-@web("`yield` dependency, `async def`, before it yields")
-def async_yield_dependency(app: FastAPI, work: Work) -> None:
-    async def before() -> AsyncIterator[None]:
-        await work.in_task()
-        yield
-
-    app.get("/", dependencies=[Depends(before)])(lambda: None)
-
-
-@web("`yield` dependency, `def`, before it yields", cancel=NOT_CANCELLED)
-def yield_dependency(app: FastAPI, work: Work) -> None:
-    def before() -> Iterator[None]:
-        work.do()
-        yield
-
-    app.get("/", dependencies=[Depends(before)])(lambda: None)
-
-
-@web("`yield` dependency, `async def`, after the response")
-def async_yield_dependency_after(app: FastAPI, work: Work) -> None:
-    async def after() -> AsyncIterator[None]:
-        yield
-        await work.in_task()
-
-    app.get("/", dependencies=[Depends(after)])(lambda: None)
-
-
-@web("`yield` dependency, `def`, after the response", cancel=NOT_CANCELLED)
-def yield_dependency_after(app: FastAPI, work: Work) -> None:
-    def after() -> Iterator[None]:
-        yield
-        work.do()
-
-    app.get("/", dependencies=[Depends(after)])(lambda: None)
-
-
-@web("`BackgroundTasks`, `async def`")
-def async_background(app: FastAPI, work: Work) -> None:
-    @app.get("/")
-    def endpoint(tasks: BackgroundTasks) -> None:
-        tasks.add_task(work.in_task)
-
-
-@web("`BackgroundTasks`, `def`", cancel=NOT_CANCELLED)
-def background(app: FastAPI, work: Work) -> None:
-    @app.get("/")
-    def endpoint(tasks: BackgroundTasks) -> None:
-        tasks.add_task(work.do)
-
-
-@web("`BaseHTTPMiddleware`, the endpoint below two of them")
-def below_middleware(app: FastAPI, work: Work) -> None:
-    async def pass_on(request: Any, call_next: Any) -> Any:
-        return await call_next(request)
-
-    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
-    app.get("/")(work.in_task)
-
-
-@web("`BaseHTTPMiddleware`, itself")
-def in_middleware(app: FastAPI, work: Work) -> None:
-    async def work_and_pass_on(request: Any, call_next: Any) -> Any:
-        await work.in_task()
-        return await call_next(request)
-
-    app.add_middleware(BaseHTTPMiddleware, dispatch=work_and_pass_on)
-    app.get("/")(lambda: None)
-
-
-@web("exception handler, `async def`")
-def async_exception_handler(app: FastAPI, work: Work) -> None:
-    async def handle(*_: Any) -> Any:
-        await work.in_task()
-        return StreamingResponse([])
-
-    _failing(app, handle)
-
-
-@web("exception handler, `def`", cancel=NOT_CANCELLED)
-def exception_handler(app: FastAPI, work: Work) -> None:
-    def handle(*_: Any) -> Any:
-        work.do()
-        return StreamingResponse([])
-
-    _failing(app, handle)
-
-
-def _failing(app: FastAPI, handle: Callable[..., Any]) -> None:
-    def fail() -> None:
-        raise KeyError
-
-    app.add_exception_handler(KeyError, handle)
-    app.get("/")(fail)
-
-
-@web("streaming response, body from an async generator")
-def async_streaming(app: FastAPI, work: Work) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"a"
-        await work.in_task()
-        yield b"b"
-
-    app.get("/")(lambda: StreamingResponse(body()))
-
-
-@web("streaming response, body from a generator", cancel=NOT_CANCELLED)
-def streaming(app: FastAPI, work: Work) -> None:
-    def body() -> Iterator[bytes]:
-        yield b"a"
-        work.do()
-        yield b"b"
-
-    app.get("/")(lambda: StreamingResponse(body()))
-
-
-async def _websocket() -> AsyncIterator[Crossing]:
-    app, work = FastAPI(), Work()
-
-    @app.websocket("/")
-    async def endpoint(socket: WebSocket) -> None:
-        await socket.accept()
-        await work.in_task()
-        await socket.close()
-
+async def _by_websocket(app: FastAPI) -> None:
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "websocket.connect"}
 
@@ -242,8 +76,26 @@ async def _websocket() -> AsyncIterator[Crossing]:
         assert message["type"] in {"websocket.accept", "websocket.close"}
 
     scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
-    yield work.crossing(lambda: app(dict(scope), receive, send), cancellable=True)
+    await app(scope, receive, send)
 
 
-for _group, _run in GROUPS.items():
-    ROWS.add(_group, "WebSocket endpoint", _run, inline=True)(_websocket)
+def _opening(application: Application) -> Opening:
+    async def opened() -> AsyncIterator[Crossing]:
+        app, work = FastAPI(), Work()
+        application.build(app, work)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            call: Callable[[], Awaitable[object]] = partial(client.get, "/")
+            if application.by == "websocket":
+                call = partial(_by_websocket, app)
+            yield work.crossing(call, cancellable=not application.in_thread)
+
+    return opened
+
+
+for _application in APPLICATIONS:
+    for _group, _run in GROUPS.items():
+        if not _application.served:
+            _without = {"cancel": NOT_CANCELLED} if _application.in_thread else {}
+            # Without a thread it is all one task, the caller's.
+            _inline = not _application.in_thread
+            ROWS.add(_group, _application.name, _run, inline=_inline, **_without)(_opening(_application))

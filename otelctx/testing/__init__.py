@@ -1,0 +1,1 @@
+"""Top floor: fixtures of pytest for applications that use otelctx; `docs/testing.md` shows them."""

@@ -1,0 +1,149 @@
+"""The plugin of pytest, in test runs of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ("pytester",)
+
+
+@pytest.fixture(autouse=True)
+def _only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def outcomes(pytester: pytest.Pytester, test: str, ini: str = "") -> pytest.RunResult:
+    """Run *test* in a process of its own."""
+    pytester.makepyfile(test)
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    return pytester.runpytest_subprocess("-p", "otelctx.testing.plugin", "-p", "no:cacheprovider")
+
+
+LEAK = """
+    import threading
+    import otelctx
+
+    def test_leak({fixture}):
+        go = threading.Event()
+        thread = threading.Thread(target=go.wait)
+        carrier = otelctx.snapshot()
+        request = otelctx.request()
+        request.__enter__()
+        thread.start()
+        request.__exit__(ValueError, ValueError(), None)
+        go.set()
+        thread.join()
+
+    def test_after():
+        pass
+"""
+
+LOSS = """
+    import logging
+    import threading
+    from contextvars import Context
+    import otelctx
+
+    def test_loss({fixture}):
+        with otelctx.request():
+            thread = threading.Thread(target=lambda: Context().run(logging.warning, "lost"))
+            thread.start()
+            thread.join()
+
+    def test_after():
+        pass
+"""
+
+
+class TestDetect:
+    """`otelctx_detect` fails a test whose work outlives or loses its request."""
+
+    @pytest.mark.parametrize(("test", "error"), [(LEAK, "LeakError"), (LOSS, "LossError")])
+    def test_that_test_fails_and_no_other(self, pytester: pytest.Pytester, test: str, error: str) -> None:
+        result = outcomes(pytester, test.format(fixture="otelctx_detect"))
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines([f"*{error}: *test_that_test_fails_and_no_other.py:*"])
+
+    @pytest.mark.parametrize("test", [LEAK, LOSS])
+    def test_without_it_nobody_looks(self, pytester: pytest.Pytester, test: str) -> None:
+        outcomes(pytester, test.format(fixture="")).assert_outcomes(passed=2)
+
+    @pytest.mark.parametrize("test", [LEAK, LOSS])
+    def test_a_setting_uses_it_in_every_test(self, pytester: pytest.Pytester, test: str) -> None:
+        result = outcomes(pytester, test.format(fixture=""), ini="otelctx_detect = true")
+        result.assert_outcomes(passed=1, failed=1)
+
+    def test_a_test_that_fails_by_itself_says_so(self, pytester: pytest.Pytester) -> None:
+        result = outcomes(
+            pytester, LOSS.format(fixture="otelctx_detect").replace("thread.join()", "thread.join(); 1/0")
+        )
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*ZeroDivisionError*"])
+
+    def test_clean_work_passes(self, pytester: pytest.Pytester) -> None:
+        result = outcomes(
+            pytester,
+            """
+            import logging
+            from concurrent.futures import ThreadPoolExecutor
+            import otelctx
+
+            def test_pool(otelctx_detect):
+                with otelctx.request(user_id="alice"), ThreadPoolExecutor(1) as pool:
+                    pool.submit(logging.warning, "here").result()
+            """,
+        )
+        result.assert_outcomes(passed=1)
+
+
+CAPTURE = """
+    import logging
+    import otelctx
+    from opentelemetry import propagate, trace
+
+    def call(user):
+        headers = {}
+        with otelctx.request(user_id=user), trace.get_tracer("t").start_as_current_span("work") as span:
+            otelctx.set(step="charge")
+            logging.warning("charged")
+            propagate.inject(headers)
+        return headers
+
+    def test_one(otelctx_capture):
+        headers = call("alice")
+        [span], [record] = otelctx_capture.spans, otelctx_capture.logs
+        assert ("work", "alice") == (span.name, span.attributes["user.id"])
+        assert ("charged", "alice", "charge") == (record.getMessage(), record.user_id, record.step)
+        assert [headers] == otelctx_capture.outgoing
+        assert "traceparent" in headers
+
+    def test_two_sees_nothing_of_it(otelctx_capture):
+        assert ([], [], []) == (otelctx_capture.spans, otelctx_capture.logs, otelctx_capture.outgoing)
+        call("bob")
+        assert ["bob"] == [record.user_id for record in otelctx_capture.logs]
+
+    def test_three_finds_nothing_installed():
+        from otelctx.setup import install
+        assert not install.is_installed()
+"""
+
+
+class TestCapture:
+    """`otelctx_capture` shows what a test has caused."""
+
+    def test_spans_logs_and_headers_of_this_test(self, pytester: pytest.Pytester) -> None:
+        outcomes(pytester, CAPTURE).assert_outcomes(passed=3)
+
+    def test_baggage_is_decoded(self, pytester: pytest.Pytester) -> None:
+        result = outcomes(
+            pytester,
+            """
+            import otelctx
+
+            def test_baggage(otelctx_capture):
+                with otelctx.request(user_id="Jürgen"):
+                    otelctx.inject({})
+                assert "Jürgen" == otelctx_capture.baggage[0]["user_id"]
+            """,
+        )
+        result.assert_outcomes(passed=1)
