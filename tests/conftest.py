@@ -18,6 +18,7 @@ from opentelemetry.trace import Tracer
 import otelctx
 from otelctx.core import redaction, registry, reports, state, verbs
 from otelctx.propagation import egress, ingress, sealing
+from tests.patched import differences, patched
 
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
@@ -52,6 +53,13 @@ def _nothing_left_over(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     ingress.replace(inbound)
     egress.replace(outbound)
     sealing.replace(None)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_patched() -> Iterator[None]:
+    before = patched()
+    yield
+    assert [] == differences(before, patched()), "the test has left these replaced"
 
 
 @pytest.fixture

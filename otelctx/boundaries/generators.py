@@ -31,13 +31,11 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.generator_context import GeneratorContext, end, generator_of
 
-_unresolved: Final = ContextVarsRuntimeContext.get_current
-
 
 def _attach(original: Callable[[Any, Context], Token[Context]]) -> Callable[[Any, Context], Token[Context]]:
     @wraps(original)
     def attach(self: ContextVarsRuntimeContext, context: Context) -> Token[Context]:
-        there = _unresolved(self)
+        there = self._current_context.get()
         below = there if type(there) is GeneratorContext and there.is_of_here() else None
         # From whoever calls `opentelemetry.context.attach`.
         owner = generator_of(sys._getframe(2))  # noqa: SLF001 - public, whatever its name
@@ -59,7 +57,8 @@ def _attach(original: Callable[[Any, Context], Token[Context]]) -> Callable[[Any
 def _get_current(original: Callable[[Any], Context]) -> Callable[[Any], Context]:
     @wraps(original)
     def get_current(self: ContextVarsRuntimeContext) -> Context:
-        context = original(self)
+        # What the original does, without the time that calling it takes: it is called several times for each log line.
+        context = self._current_context.get()
         return context.seen_from_here() if type(context) is GeneratorContext else context
 
     return get_current
@@ -68,21 +67,25 @@ def _get_current(original: Callable[[Any], Context]) -> Callable[[Any], Context]
 def _detach(original: Callable[[Any, Token[Context]], None]) -> Callable[[Any, Token[Context]], None]:
     @wraps(original)
     def detach(self: ContextVarsRuntimeContext, token: Token[Context]) -> None:
-        if end(token):
+        if type(self._current_context.get()) is GeneratorContext and end(token):
             return
         try:
             original(self, token)
         except ValueError:
             # It is of another context, where somebody else has closed what attached there. Nothing was changed here.
-            return
+            end(token)
 
     return detach
 
 
-_PATCHES = Patches(
+# Its variable is private. Where that is gone, generators are as Python has them.
+_IS_KNOWN: Final = hasattr(ContextVarsRuntimeContext(), "_current_context")
+
+_ALL: Final = (
     Patch(ContextVarsRuntimeContext, "attach", _attach),
     Patch(ContextVarsRuntimeContext, "get_current", _get_current),
     Patch(ContextVarsRuntimeContext, "detach", _detach),
 )
+_PATCHES = Patches(*(_ALL if _IS_KNOWN else ()))
 
 install, uninstall = _PATCHES.install, _PATCHES.uninstall

@@ -33,12 +33,12 @@ def restore(token: Token[Context]) -> None:
     if not isinstance(token, Token):  # a runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT
         detach(token)  # type: ignore[unreachable]
         return
-    if generator_context.end(token):
+    if type(token.var.get()) is generator_context.GeneratorContext and generator_context.end(token):
         return
     try:
         token.var.reset(token)
     except ValueError:
-        return
+        generator_context.end(token)
 
 
 class Block(ABC):

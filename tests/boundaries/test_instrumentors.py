@@ -159,5 +159,13 @@ class TestSwitchedOff:
         others = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "flask, otelctx-processes"}
         assert ["alice", None] == run(tmp_path, **others)
 
+    def test_one_that_the_configuration_turns_off_stays_so_for_its_instrumentor(self) -> None:
+        before = subprocess.Popen.__init__
+        boundaries.turn_off("subprocesses")
+        instrumentor.SubprocessesInstrumentor().instrument()
+        assert before is subprocess.Popen.__init__
+        instrumentor.SubprocessesInstrumentor().uninstrument()
+        boundaries.uninstall()
+
     def test_all_are(self) -> None:
         assert [] == boundaries.enabled({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"})

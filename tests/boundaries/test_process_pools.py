@@ -80,6 +80,7 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     # Made in a request, as an application may do when it needs one for the first time.
     with otelctx.request(user_id="maker"):
         pool = multiprocessing.get_context(request.param).Pool(1)
+    processes.uninstall()
     yield pool
     pool.close()
     pool.join()

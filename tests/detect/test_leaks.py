@@ -54,6 +54,13 @@ def line_of(function: Callable[..., Any], text: str) -> str:
     return f"{code.co_filename}:{number} in {code.co_name}()"
 
 
+def leave_a_thread_behind() -> None:
+    """Log to standard error, where the parent sees it, and start a thread that goes on."""
+    logging.getLogger("otelctx.detect").addHandler(logging.StreamHandler())
+    thread = threading.Thread(target=threading.Event().wait, daemon=True)
+    thread.start()
+
+
 def start_thread(wait: threading.Event) -> Any:
     thread = threading.Thread(target=wait.wait)
     thread.start()
@@ -150,6 +157,25 @@ class TestThreadsAndProcesses:
         wait.set()
         end()
         assert told(caplog) == []
+
+    @pytest.mark.parametrize("name", ["map_async", "starmap_async"])
+    def test_a_map_that_nobody_waits_for(self, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        wait = threading.Event()
+        with ThreadPool(1) as pool:
+            with otelctx.request():
+                result = getattr(pool, name)(lambda *_: wait.wait(), [()])
+            wait.set()
+            result.get()
+        (message,) = told(caplog)
+        assert line_of(self.test_a_map_that_nobody_waits_for, "result = ") in message
+
+    def test_what_outlives_a_job_in_another_process(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool, otelctx.request():
+            pool.submit(leave_a_thread_behind).result()
+        assert (
+            f"Leak: a thread that was started at {line_of(leave_a_thread_behind, 'thread.start()')}"
+            in capfd.readouterr().err
+        )
 
     def test_a_worker_that_a_job_leaves_in_a_request(self, caplog: pytest.LogCaptureFixture) -> None:
         # Without the boundary of threads, a job runs in the worker's own context.

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from multiprocessing.pool import ThreadPool
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -107,6 +108,19 @@ class TestSigns:
         assert message.startswith(f"Loss: {sign} at {__file__}:")
         assert f" that a request has started at {__file__}:" in message
         assert f" in {function}(). Wrap what it runs with otelctx.wrap" in message
+
+    @pytest.mark.parametrize(
+        "name", ["apply", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered"]
+    )
+    def test_each_way_into_a_thread_pool_is_told(self, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        isolated = in_empty_context(SIGNS["a log line"])
+        with ThreadPool(1) as pool, otelctx.request():
+            submit = getattr(pool, name)
+            result = submit(isolated) if name == "apply" else submit(lambda *_: isolated(), [()])
+            if name not in {"apply", "map", "starmap"}:
+                list(result.get() if name.endswith("async") else result)
+        (message,) = told(caplog)
+        assert f" in a job that a request has started at {__file__}:" in message
 
     @pytest.mark.parametrize("sign", SIGNS)
     def test_in_a_request_nothing_is_lost(self, sign: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,7 @@ def _installed() -> Iterator[None]:
     before = logging.getLogRecordFactory()
     log_records.install()
     yield
+    log_records.uninstall()
     logging.setLogRecordFactory(before)
 
 

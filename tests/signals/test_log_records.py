@@ -26,6 +26,7 @@ def factory() -> Iterator[Factory]:
     """The factory of before, put back in the end."""
     before = logging.getLogRecordFactory()
     yield before
+    log_records.uninstall()
     logging.setLogRecordFactory(before)
 
 

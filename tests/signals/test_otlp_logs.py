@@ -52,6 +52,7 @@ def exported() -> Iterator[Exported]:
     exported = Exported()
     yield exported
     exported.logger.handlers = []
+    log_records.uninstall()
     logging.setLogRecordFactory(before)
 
 
