@@ -45,7 +45,7 @@ bench-collector: $(READY) ## what a span costs the real collector, for each conf
 	@$(BIN)/python -m benchmarks.collector
 
 bench-boundaries: $(READY) ## what each boundary costs, beside plain Python and OpenTelemetry's instrumentor
-	@$(BIN)/python benchmarks/boundaries.py
+	@$(BIN)/python benchmarks/boundaries.py $(ARGS)
 
 bench-codec: $(READY) ## what encoding and decoding baggage costs, beside OpenTelemetry Python and JS
 	@$(BIN)/python benchmarks/codec.py $(ARGS)

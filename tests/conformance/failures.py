@@ -104,14 +104,12 @@ def abandoned_async_generator() -> object:
             yield 1
             yield 2
 
-    made = numbers if MODE == "plain" else otelctx.wrap(numbers)
-
     class Complaints(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             complaints.append(record.getMessage())
 
     async def consume() -> object:
-        async for _ in made():
+        async for _ in numbers():
             break
         current = trace.get_current_span()
         gc.collect()

@@ -68,7 +68,7 @@ def test_plain_otel_leaves_the_span_of_an_abandoned_async_generator_current_and_
 
 @pytest.mark.parametrize("mode", ["otelctx", "both"])
 def test_abandoned_async_generator_leaves_nothing_behind(mode: str) -> None:
-    """The same generator, decorated with `otelctx.wrap`: no span in the consumer, no error log."""
+    """The very same generator: no span in the consumer, no error log."""
     assert [None, []] == outcome("abandoned_async_generator", mode)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import platform
 import random
 import time
 from collections import Counter
@@ -174,6 +175,7 @@ class Soak:
 def summary(tally: Tally, seed: int, began: float) -> dict[str, object]:
     """Return what was run and found, for JSON."""
     return {
+        "python": platform.python_version(),
         "requests": tally.requests,
         "seed": seed,
         "seconds": round(time.monotonic() - began, 1),
