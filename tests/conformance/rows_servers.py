@@ -105,9 +105,9 @@ def _serving(app: Served, loop: str) -> Iterator[int]:
             thread.join()
 
 
-def _headers() -> dict[str, str]:
+def _headers(url: str) -> dict[str, str]:
     carrier: dict[str, str] = {}
-    otelctx.inject(carrier)
+    otelctx.inject(carrier, destination=url)
     return carrier
 
 
@@ -118,11 +118,12 @@ def _opening(application: Application, loop: str) -> Opening:
         with _serving(app, loop) as port:
 
             def call() -> None:
+                url = f"{'ws' if application.by == 'websocket' else 'http'}://127.0.0.1:{port}/"
                 if application.by == "websocket":
-                    with connect(f"ws://127.0.0.1:{port}/", additional_headers=_headers(), proxy=None) as there:
+                    with connect(url, additional_headers=_headers(url), proxy=None) as there:
                         there.recv()
                 else:
-                    client.get(f"http://127.0.0.1:{port}/", headers=_headers())
+                    client.get(url, headers=_headers(url))
 
             async def cross(job: Any, *args: Any) -> Any:
                 try:

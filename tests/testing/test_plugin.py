@@ -99,14 +99,14 @@ class TestDetect:
 CAPTURE = """
     import logging
     import otelctx
-    from opentelemetry import propagate, trace
+    from opentelemetry import trace
 
     def call(user):
         headers = {}
         with otelctx.request(user_id=user), trace.get_tracer("t").start_as_current_span("work") as span:
             otelctx.set(step="charge")
             logging.warning("charged")
-            propagate.inject(headers)
+            otelctx.inject(headers, destination="http://localhost/")
         return headers
 
     def test_one(otelctx_capture):
@@ -142,7 +142,7 @@ class TestCapture:
 
             def test_baggage(otelctx_capture):
                 with otelctx.request(user_id="Jürgen"):
-                    otelctx.inject({})
+                    otelctx.inject({}, destination="http://localhost/")
                 assert "Jürgen" == otelctx_capture.baggage[0]["user_id"]
             """,
         )
