@@ -24,6 +24,7 @@ def _installed() -> Iterator[None]:
     processes.install()
     yield
     processes.uninstall()
+    packing._names.clear()
 
 
 def user() -> object:
