@@ -33,6 +33,7 @@ from otelctx.export.endpoint import Endpoint
 from otelctx.export.exporters import SpoolingLogRecordExporter, SpoolingMetricExporter, SpoolingSpanExporter
 from otelctx.export.processors import SpoolingLogRecordProcessor, SpoolingSpanProcessor
 from otelctx.export.settings import SpoolSettings
+from otelctx.export.store import Store
 from tests.export.conftest import LocalCollector, Scripted
 
 Make = Callable[[int], list[ReadableSpan]]
@@ -404,7 +405,7 @@ class TestTheQueue:
 
 
 class TestTheEnd:
-    def test_takes_the_configured_time_for_all_signals_together_with_a_black_hole(
+    def test_takes_the_configured_time_for_all_signals_together_with_a_black_hole_and_loses_nothing(
         self, black_hole: int, settings: SpoolSettings, spans: Make
     ) -> None:
         settings = replace(settings, shutdown_seconds=1.0)
@@ -420,6 +421,9 @@ class TestTheEnd:
             exporter.shutdown()
         took = time.monotonic() - began
         assert 0.5 <= took < 1.0
+        files = [*(settings.directory or Path()).glob("*/traces-*.sqlite3")]
+        left = [stored.batch.items for file in files for stored in Store(file, max_bytes=1 << 30).oldest(100, 1 << 30)]
+        assert left == [5, 5]
 
     def test_does_not_wait_for_a_collector_that_is_known_to_fail(
         self, closed_port: int, settings: SpoolSettings, spans: Make

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,11 +21,12 @@ from otelctx.export.settings import SpoolSettings
 from otelctx.setup import config, exporting
 
 SCRIPT = """
-import logging
+import logging, time
 from opentelemetry import trace
 logging.getLogger("shop").warning("a line")
 with trace.get_tracer("shop").start_as_current_span("work"):
     pass
+print(time.monotonic())
 """
 
 
@@ -106,10 +109,17 @@ class TestInAProgram:
             | environment,
         )
 
+    def waiting(self, folder: Path) -> dict[str, int]:
+        """Return how many items of each signal wait."""
+        waiting = {}
+        for file in folder.glob("*.sqlite3"):
+            with closing(sqlite3.connect(file)) as connection:
+                ((items,),) = connection.execute("SELECT sum(items) FROM batches")
+            waiting[file.name.partition("-")[0]] = items
+        return waiting
+
     @pytest.fixture
     def closed_port(self) -> int:
-        import socket
-
         with socket.create_server(("127.0.0.1", 0)) as server:
             return int(server.getsockname()[1])
 
@@ -122,11 +132,7 @@ class TestInAProgram:
         files = [*folder.iterdir()]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert not [file for file in files if b"s3cret" in file.read_bytes()]
-        waiting = {}
-        for file in folder.glob("*.sqlite3"):
-            with closing(sqlite3.connect(file)) as connection:
-                ((items,),) = connection.execute("SELECT sum(items) FROM batches")
-            waiting[file.name.partition("-")[0]] = items
+        waiting = self.waiting(folder)
         assert waiting["traces"] == 1
         assert waiting["logs"] >= 1
 
@@ -139,6 +145,16 @@ class TestInAProgram:
         done = self.run(project, closed_port, **environment, OTEL_EXPORTER_OTLP_TIMEOUT="2")
         assert "What could not be delivered is dropped" in done.stderr
         assert not [*project.glob("state/otelctx/spool/shop/traces*")]
+
+    def test_the_end_waits_for_a_collector_that_never_answers_no_longer_than_it_may_and_loses_nothing(
+        self, project: Path
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+            done = self.run(project, silent.getsockname()[1])
+        took = time.monotonic() - float(done.stdout)
+        # Three seconds, and as many again for a machine that is busy; each of the SDK's exporters would take ten.
+        assert took < 6
+        assert self.waiting(project / "state" / "otelctx" / "spool" / "shop")["traces"] == 1
 
     def test_where_nothing_can_be_written_it_runs_and_says_so_once(self, project: Path, closed_port: int) -> None:
         (project / "state").write_text("no directory")
