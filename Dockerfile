@@ -11,6 +11,9 @@ RUN python -m venv /opt/otelctx && /opt/otelctx/bin/pip install --no-cache-dir -
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/otelctx /opt/otelctx
 ENV PATH=/opt/otelctx/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# What the collector has not taken waits here; a volume over it begins with its owner and mode.
+RUN install --directory --mode=700 --owner=10001 --group=10001 /var/lib/otelctx
+ENV OTELCTX_SPOOL_DIRECTORY=/var/lib/otelctx/spool
 WORKDIR /tmp
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001
