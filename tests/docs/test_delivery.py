@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from otelctx.export import batching, pacing
 from otelctx.export.batching import BatchSettings
 from otelctx.export.settings import MEBIBYTE, SpoolSettings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "delivery.md").read_text("utf-8")
 
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +42,26 @@ def test_its_numbers_are_the_defaults() -> None:
     ]
     assert [text for text, _ in said if text not in PAGE] == []
     assert (settings.max_age_seconds, batches.delay_seconds) == (2 * 86_400, 1.0)
+
+
+def measured(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+
+
+def test_what_was_measured_is_what_the_benchmarks_wrote() -> None:
+    rows = []
+    for name, length in (("delivery-60s", "60 s"), ("delivery-600s", "10 min")):
+        for variant, found in measured(name)["outage"].items():
+            is_ours = variant == "otelctx"
+            lost = "0" if is_ours else f"{found['lost']:,} ({found['lost_percent']} %)"
+            after = f"{found['seconds_until_all_was_there']} s |" if is_ours else "|"
+            rows.append(f"| {length}, {variant} | {found['spans']:,} | {lost} | {found['duplicates']} | {after}")
+            assert found["lost"] == 0 or not is_ours
+    endings = measured("delivery-60s")["seconds_to_end"].values()
+    rows.extend(f" | {taken['plain SDK']} | {taken['otelctx']} |" for taken in endings)
+    numbers = ("kills", "ended", "acknowledged", "acknowledged_and_lost", "unacknowledged_and_lost", "duplicates")
+    rows.extend(" | ".join(f"{run[number]:,}" for number in numbers) for run in measured("kills")["runs"])
+    theirs, ours = (measured("delivery-600s")["outage"][variant] for variant in ("plain SDK", "otelctx"))
+    rows.append(f"{ours['bytes_on_disk_at_the_end_of_the_outage'] // 1_000_000} MB were on disk")
+    rows.append(f"otelctx took {ours['cpu_seconds']} s of processor time and the plain SDK {theirs['cpu_seconds']} s")
+    assert [row for row in rows if row not in PAGE] == []
