@@ -19,6 +19,7 @@ from opentelemetry.propagators.textmap import (
 
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import continued, opened_for
+from otelctx.propagation.jaeger_baggage import with_jaeger_baggage
 from otelctx.propagation.outgoing import outgoing_context
 from otelctx.propagation.passage import outbound
 from otelctx.propagation.receiving import received, unreadable, unwritable
@@ -30,6 +31,7 @@ class RequestOpening(TextMapPropagator):
     def __init__(self, inner: TextMapPropagator) -> None:
         """Leave the wire format to *inner*."""
         self.inner = inner
+        self._readers = with_jaeger_baggage(inner)
 
     def extract(
         self,
@@ -48,7 +50,10 @@ class RequestOpening(TextMapPropagator):
             if opened is not None:
                 return continued(opened)
             admission = Admission(carrier, result, getter)
-            result = admission.trace(result, self.inner.extract(carrier, result, getter))
+            read = result
+            for reader in self._readers:
+                read = reader.extract(carrier, read, getter)
+            result = admission.trace(result, read)
             return received(carrier, result, getter, admission)
         except Exception:  # noqa: BLE001 - a propagator and a carrier's getter are other people's code
             return unreadable(carrier, result)

@@ -28,6 +28,7 @@ from otelctx.propagation import codec, sealing
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.edge import VISIBLE, continued, opened_for
 from otelctx.propagation.egress import Decision
+from otelctx.propagation.jaeger_baggage import with_jaeger_baggage
 from otelctx.propagation.outgoing import outgoing, outgoing_context
 from otelctx.propagation.overflow import tell_left_out
 from otelctx.propagation.passage import outbound
@@ -49,7 +50,7 @@ class OtelctxPropagator(TextMapPropagator):
 
     def __init__(self, *others: TextMapPropagator) -> None:
         """Make a propagator; it holds no state."""
-        self._others = others
+        self._others = with_jaeger_baggage(*others)
         self._trace_context = TraceContextTextMapPropagator()
 
     def extract(

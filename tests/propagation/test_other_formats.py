@@ -22,6 +22,7 @@ from opentelemetry.trace import get_current_span
 
 import otelctx
 from otelctx import Field, declare, request
+from otelctx.core.reports import counts
 from otelctx.core.state import layer_in
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.peers import with_peer
@@ -143,6 +144,30 @@ class TestJaegersBaggage:
             propagator.inject(headers)
         assert headers["uber-trace-id"]
         assert not any("alice" in value or "secret" in value for value in headers.values())
+
+    @pytest.mark.parametrize("propagator", [OtelctxPropagator(JaegerPropagator()), RequestOpening(JaegerPropagator())])
+    def test_the_header_for_requests_made_by_hand_is_read_too(self, propagator: TextMapPropagator) -> None:
+        """``jaeger-baggage: k1=v1, k2=v2``; a member of a header of its own counts more."""
+        declare(Field("n", type=int, remote=True))
+        by_hand = {"jaeger-baggage": "user_id=a%20b, n=5 ,, bad member"}
+        assert read(propagator, {**self.CARRIER, **by_hand})[2] .items() >= {"user_id": "a b", "n": 5}.items()
+        assert counts()["baggage.bad_member"] == 1
+        both = {**self.CARRIER, **by_hand, "uberctx-user_id": "alice"}
+        assert read(propagator, both)[2]["user_id"] == "alice"
+
+    @pytest.mark.parametrize("propagator", [OtelctxPropagator(JaegerPropagator()), RequestOpening(JaegerPropagator())])
+    def test_that_header_is_believed_no_more_than_ours(self, propagator: TextMapPropagator) -> None:
+        context = propagator.extract(
+            {"jaeger-baggage": "user_id=admin, request_id=r1"}, with_peer(Context(), "203.0.113.9")
+        )
+        layer = layer_in(context)
+        assert layer is not None
+        assert layer.visible() == {"request_id": "r1"}
+        assert counts()["ingress.refused.user_id"] == 1
+
+    @pytest.mark.parametrize("propagator", [OtelctxPropagator(), RequestOpening(B3MultiFormat())])
+    def test_that_header_means_nothing_without_jaeger_s_propagator(self, propagator: TextMapPropagator) -> None:
+        assert "user_id" not in read(propagator, {"jaeger-baggage": "user_id=alice"})[2]
 
     def test_it_is_written_too(self) -> None:
         headers = written(OtelctxPropagator(JaegerPropagator()), {**self.CARRIER, "uberctx-user_id": "alice"})
