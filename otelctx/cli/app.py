@@ -19,6 +19,13 @@ class PolicyCommands(DeferredGroup):
 
     deferred = (
         Deferred(
+            "explain",
+            "Tell what would be sent to a URL, and why.",
+            "otelctx.cli.policy_explain:policy_explain",
+            "cli",
+            group="policy",
+        ),
+        Deferred(
             "hash",
             "Print what stands for a value that is hashed.",
             "otelctx.cli.policy_hash:policy_hash",

@@ -150,7 +150,7 @@ class TestJaegersBaggage:
         """``jaeger-baggage: k1=v1, k2=v2``; a member of a header of its own counts more."""
         declare(Field("n", type=int, remote=True))
         by_hand = {"jaeger-baggage": "user_id=a%20b, n=5 ,, bad member"}
-        assert read(propagator, {**self.CARRIER, **by_hand})[2] .items() >= {"user_id": "a b", "n": 5}.items()
+        assert read(propagator, {**self.CARRIER, **by_hand})[2].items() >= {"user_id": "a b", "n": 5}.items()
         assert counts()["baggage.bad_member"] == 1
         both = {**self.CARRIER, **by_hand, "uberctx-user_id": "alice"}
         assert read(propagator, both)[2]["user_id"] == "alice"
