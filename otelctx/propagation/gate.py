@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 _BAGGAGE: Final = "baggage"
 
+# What an instrumentation writes by a propagator of its own: that of botocore, unless it is told another.
+_BY_OTHERS: Final = frozenset({"x-amzn-trace-id"})
+
 # A header's text, by its name in lower case; None where there is none.
 Present = Callable[[str], object]
 
@@ -64,6 +67,8 @@ def passage_to(destination: Destination | None, present: Present, earlier: Passa
 def _fill(passage: Passage, present: Present, earlier: Passage | None, context: Context) -> None:
     sending = sender()
     names = sending.headers if earlier is None else sending.headers | earlier.written.keys()
+    if not passage.decision.trace:
+        names |= _BY_OTHERS
     found = {name: text_of(text) for name in names if (text := present(name)) is not None}
     if found:
         _sort_out(found, passage, earlier, context)

@@ -8,29 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from opentelemetry.context import attach
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.propagators.jaeger import JaegerPropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
 
-import otelctx
 from otelctx.core.reports import counts
 from otelctx.propagation import egress
 from otelctx.propagation.egress import ALL, NOTHING, EgressPolicy, Rule
 from otelctx.propagation.pattern import parse_pattern
 from otelctx.propagation.propagator import OtelctxPropagator
+from tests.clients.arrived import NOT_SAMPLED, assert_all, assert_no_field, assert_trace_only, receive
 from tests.clients.clients import CLIENTS, Client
-from tests.clients.server import Received, Server
+from tests.clients.server import Server, tunnelling
 
 Install = Callable[[Client], Any]
-
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-SAMPLED = {
-    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
-    "baggage": "user_id=alice,colour=red",
-    "x-request-id": "r1",
-}
-NOT_SAMPLED = {**SAMPLED, "traceparent": f"00-{TRACE}-b7ad6b7169203331-00"}
 
 
 @pytest.fixture(params=CLIENTS.values(), ids=CLIENTS.keys())
@@ -43,29 +34,8 @@ def call(
     client: Client, url: str, headers: dict[str, str] | None = None, proxy: str | None = None, **incoming: str
 ) -> None:
     """Let *client* get *url* in the request that *incoming* headers, else `SAMPLED` ones, bring."""
-    attach(otelctx.extract(incoming or SAMPLED, peer="127.0.0.1"))
+    receive(**incoming)
     client.get(url, headers or {}, proxy)
-
-
-def assert_all(received: Received) -> None:
-    (trace,) = received.texts("traceparent")
-    assert trace.split("-")[1] == TRACE
-    assert received.texts("x-request-id") == ["r1"]
-    (members,) = received.texts("baggage")
-    assert set(members.split(",")) == {"user_id=alice", "colour=red", "request_id=r1"}
-
-
-def assert_trace_only(received: Received) -> None:
-    (trace,) = received.texts("traceparent")
-    assert trace.split("-")[1] == TRACE
-    assert_no_field(received)
-
-
-def assert_no_field(received: Received) -> None:
-    assert received.texts("baggage") + received.texts("x-request-id") == []
-    assert not {"alice", "red", "r1"} & {
-        part for _, text in received.headers for part in text.replace("=", ",").split(",")
-    }
 
 
 class TestWhatIsSent:
@@ -100,10 +70,9 @@ class TestWhatIsSent:
 
     def test_each_retry(self, client: Client, installed: Install, trusted: Server, untrusted: Server) -> None:
         installed(client)
-        trusted.refused.clear()
-        untrusted.refused.clear()
-        call(client, f"{trusted.url}/late?2")
-        call(client, f"{untrusted.url}/late?2")
+        for server in (trusted, untrusted):
+            server.refusals["/late"] = 2
+            call(client, f"{server.url}/late")
         assert len(trusted.received) == len(untrusted.received) == 3
         for received in trusted.received:
             assert_all(received)
@@ -113,12 +82,31 @@ class TestWhatIsSent:
     def test_the_target_counts_and_not_the_proxy(
         self, client: Client, installed: Install, trusted: Server, untrusted: Server
     ) -> None:
+        if client.is_http2:
+            pytest.skip("the proxy of these tests speaks HTTP/1.1")
         installed(client)
         call(client, f"{untrusted.url}/d", proxy=trusted.url)
         assert_trace_only(untrusted.at("/d"))
         assert_trace_only(trusted.at(f"{untrusted.url}/d"))
         call(client, f"{trusted.url}/e", proxy=untrusted.url)
         assert_all(trusted.at("/e"))
+
+    def test_the_target_counts_and_not_the_proxy_that_tunnels_to_it(
+        self, client: Client, installed: Install, over_tls: tuple[Server, Server]
+    ) -> None:
+        if client.is_http2:
+            pytest.skip("the servers of this test speak HTTP/1.1")
+        trusted, untrusted = over_tls
+        installed(client)
+        with tunnelling("127.0.0.1") as near, tunnelling("127.0.0.2") as far:
+            call(client, f"{untrusted.url}/d", proxy=near.url)
+            call(client, f"{trusted.url}/e", proxy=far.url)
+            told = near.received + far.received
+        assert_trace_only(untrusted.at("/d"))
+        assert_all(trusted.at("/e"))
+        assert [f"https://{tunnel.path}" for tunnel in told] == [untrusted.url, trusted.url]
+        for tunnel in told:
+            assert_no_field(tunnel)
 
     def test_a_request_that_is_not_sampled(
         self, client: Client, installed: Install, trusted: Server, untrusted: Server

@@ -14,15 +14,14 @@ import grpc
 import grpc.aio
 import grpc.experimental
 import pytest
-from opentelemetry.context import attach
 
-import otelctx
 from otelctx import Field, declare
 from otelctx.core.reports import counts
 from otelctx.integrations.grpc import destination_of
 from otelctx.propagation import egress
 from otelctx.propagation.egress import ALL, NOTHING, EgressPolicy, Rule
 from otelctx.propagation.pattern import parse_pattern
+from tests.clients.arrived import NOT_SAMPLED, SAMPLED, TRACE, receive
 from tests.clients.clients import Instrumented
 from tests.clients.server import tunnelling
 
@@ -30,12 +29,6 @@ Metadata = tuple[tuple[str, str | bytes], ...] | None
 Options = tuple[tuple[str, Any], ...]
 Install = Callable[[Instrumented], Any]
 
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-SAMPLED = {
-    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
-    "baggage": "user_id=alice,colour=red",
-    "x-request-id": "r1",
-}
 RETRY = {
     "methodConfig": [
         {
@@ -154,7 +147,7 @@ ONE_OF_EACH = pytest.mark.parametrize("way", [WAYS["unary"], WAYS["asyncio, unar
 
 def call(way: Way, target: str, metadata: Metadata = None, options: Options = (), **incoming: str) -> None:
     """Make a call in the request that *incoming* headers, else `SAMPLED` ones, bring."""
-    attach(otelctx.extract(incoming or SAMPLED, peer="127.0.0.1"))
+    receive(**incoming)
     way.call(target, metadata, options)
 
 
@@ -210,7 +203,7 @@ class TestWhatIsSent:
     def test_a_request_that_is_not_sampled(self, way: Way, installed: Install, servers: tuple[Server, Server]) -> None:
         installed(way)
         for server in servers:
-            call(way, server.target, **{**SAMPLED, "traceparent": f"00-{TRACE}-b7ad6b7169203331-00"})
+            call(way, server.target, **NOT_SAMPLED)
         assert_all(servers[0])
         assert_trace_only(servers[1])
         assert {str(text)[-2:] for server in servers for (text,) in server.texts("traceparent")} == {"00"}
