@@ -73,7 +73,7 @@ class Server:
 
 
 @contextmanager
-def serving(host: str, certificate: Path | None = None) -> Iterator[Server]:
+def serving(host: str, certificate: Path | None = None, kind: type[Server] = Server) -> Iterator[Server]:
     """Serve HTTP/1.1 on a free port of *host*, an address of this machine; over TLS with a *certificate*."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,15 +115,15 @@ def serving(host: str, certificate: Path | None = None) -> Iterator[Server]:
         # The handshake is the business of the thread that serves the connection.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with _in_thread(server) as port:
-        seen = Server(f"{'https' if certificate else 'http'}://{host}:{port}")
+        seen = kind(f"{'https' if certificate else 'http'}://{host}:{port}")
         yield seen
 
 
 @contextmanager
-def serving_http2(host: str) -> Iterator[Server]:
+def serving_http2(host: str, kind: type[Server] = Server) -> Iterator[Server]:
     """Serve HTTP/2 without TLS on a free port of *host*."""
     listening = socket.create_server((host, 0))
-    seen = Server(f"http://{host}:{listening.getsockname()[1]}")
+    seen = kind(f"http://{host}:{listening.getsockname()[1]}")
     started, stop = Event(), Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -29,7 +29,8 @@ BESIDE_PYTHON = Path(sys.executable).parent
 
 # Those that import a framework are left out where it is not used, or each process would import all of them.
 _GRPC = ("grpc_aio_client", "grpc_aio_server", "grpc_client", "grpc_server")
-INSTRUMENTATIONS = ("django", "fastapi", "flask", *_GRPC, "httpx", "requests", "starlette", "threading")
+_CLIENTS = ("aiohttp-client", "botocore", "httpx", "requests", "urllib", "urllib3")
+INSTRUMENTATIONS = ("django", "fastapi", "flask", *_GRPC, *_CLIENTS, "starlette", "threading")
 
 LAUNCHERS = {
     "otelctx run": (sys.executable, "-m", "otelctx.cli", "run"),
