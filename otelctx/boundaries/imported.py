@@ -1,7 +1,8 @@
 """
 Patches of modules that an application may import or not: made when one is imported, and only then.
 
-What an application does not use is never imported, so installing them costs next to nothing.
+What an application does not use is never imported, so installing them costs next to nothing. A module of a version
+that lacks what is to be patched is imported all the same, and stays as it is.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from types import ModuleType
 from wrapt import register_post_import_hook
 
 from otelctx.boundaries.patches import Patches, Reversible
+from otelctx.core.reports import report
 
 
 class OnImport:
     """
     Patches by the name of the module that they are of.
-
     """
 
     def __init__(self, makers: Mapping[str, Callable[[ModuleType], Iterable[Reversible]]]) -> None:
@@ -45,6 +46,10 @@ class OnImport:
             patches.uninstall()
 
     def _imported(self, name: str, module: ModuleType) -> None:
-        self._made[name] = patches = Patches(*self._makers[name](module))
+        try:
+            self._made[name] = patches = Patches(*self._makers[name](module))
+        except AttributeError as error:
+            report("boundary.unknown_version", "%s stays as it is, for this version of it has no %r", name, error.name)
+            return
         if self._on:
             patches.install()
