@@ -1,8 +1,8 @@
 """
 The wait until the collector has a whole request.
 
-A request is whole when every log line that it must leave is there, every span that another one names as its parent,
-and the server span of every call: all that the demo calls is instrumented.
+A request is whole when every log line that it must leave is there, and one of each service at least; every span that
+another one names as its parent, and the server span of every call: all that the demo calls is instrumented, and logs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def wait_for_stories(
 
 
 def missing_from(story: Attributes, leaves: Collection[tuple[str, str]]) -> set[str]:
-    """Return in words what *story* lacks: log lines, the parents of spans, the server spans of calls."""
+    """Return in words what *story* lacks: log lines, any of a service, parents of spans, server spans of calls."""
     logs = [(log.service, log.body) for log in read_logs(story)]
     spans = read_spans(story)
     keys = {span.key for span in spans}
@@ -72,6 +72,7 @@ def missing_from(story: Attributes, leaves: Collection[tuple[str, str]]) -> set[
             for service, text in leaves
             if not any(service == by and text in body for by, body in logs)
         ),
+        *(f"any log line of {service}" for service in {span.service for span in spans} - {by for by, _ in logs}),
         *(
             f"the parent of span {span.name!r}"
             for span in spans

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import uuid
@@ -15,8 +17,8 @@ import pytest
 
 from otelctx.demo.arrival import missing_from
 from otelctx.demo.processes import Process, ProcessGroup
-from tests.otelcol.composed import SHIPPING, Composed, python_programs
-from tests.otelcol.running import Backend, Site, await_that
+from tests.otelcol.composed import ROOT, SHIPPING, Composed, python_programs
+from tests.otelcol.running import Backend, Site, await_that, fetch
 
 pytestmark = pytest.mark.collector
 
@@ -110,6 +112,7 @@ def story(scene: Scene) -> dict[str, Any]:
 def test_the_visitor_prints_the_story_of_all_four_services(scene: Scene):
     assert all(service in scene.printed for service in ("gateway", "orders", "inventory", "shipping"))
     assert "alice" in scene.printed
+    assert "packing 1 of book" in scene.printed
 
 
 def test_the_ids_go_from_python_to_node_and_from_node_to_python(story: dict[str, Any]):
@@ -164,5 +167,18 @@ def test_each_backend_gets_its_signal_and_no_other(scene: Scene):
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are(scene: Scene):
-    names = {point["name"] for point in scene.prometheus.metrics()}
-    assert "http.server.request.duration" in names
+    panels = json.loads((ROOT / "compose/grafana/dashboards/request.json").read_text("utf-8"))["panels"]
+    targets = [target for panel in panels for target in panel.get("targets", [])]
+    queries = [target["expr"] for target in targets if target["datasource"]["type"] == "prometheus"]
+    asked = {name for query in queries for name in re.findall(r"\b(?:http|otelcol)_\w+(?=[\[{)])", query)}
+    assert asked
+
+    # By OTLP from the services; Prometheus writes units and parts of a histogram behind the name.
+    sent = {point["name"].replace(".", "_") for point in scene.prometheus.metrics()}
+    of_services = {re.sub(r"_seconds(_bucket|_count|_sum)$", "", name) for name in asked if name.startswith("http_")}
+    assert of_services <= sent
+    # Scraped from the collector, which shows failures from the first one on.
+    own = fetch(f"{scene.stack.url('otelcol', 8888)}/metrics")
+    assert own is not None
+    shown = set(re.findall(r"^otelcol_\w+", own.text, re.MULTILINE))
+    assert {name for name in asked if name.startswith("otelcol_") and "_failed_" not in name} <= shown
