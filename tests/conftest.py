@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
@@ -19,6 +20,10 @@ import otelctx
 from otelctx.core import redaction, registry, reports, state, verbs
 from otelctx.propagation import egress, ingress, sealing
 from tests.patched import differences, patched
+
+# An example that takes long says that the machine is busy, and no more.
+settings.register_profile("no time limit", deadline=None)
+settings.load_profile("no time limit")
 
 TASKS = ["lazy", "eager"] if sys.version_info >= (3, 12) else ["lazy"]
 
