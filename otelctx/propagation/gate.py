@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, ParamSpec, TypeVar
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
+from opentelemetry import context as contexts
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 
 from otelctx.core.registry import registry
@@ -25,6 +26,8 @@ from otelctx.propagation.passage import Passage, text_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Exporters say by both that their own requests are not to be traced.
+_SUPPRESSED: Final = getattr(contexts, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 _BAGGAGE: Final = "baggage"
 
 # What an instrumentation writes by a propagator of its own: that of botocore, unless it is told another.
@@ -53,7 +56,7 @@ def passage_to(destination: Destination | None, present: Present, earlier: Passa
         earlier: the passage of the hop before this one, when this request began with the headers of that.
     """
     context = get_current()
-    if context.get(_SUPPRESS_INSTRUMENTATION_KEY):
+    if context.get(_SUPPRESSED):
         return None
     if destination is None:
         report("egress.unclear_destination", "Where a request goes is not clear from its URL, so it gets no field")
