@@ -103,6 +103,8 @@ class Keeper:
         for store in self._held:
             store.database.resume()
         if in_child:
+            if self.memory in self._held:
+                self.memory.database.close()
             self.memory = Store(None, max_bytes=self._settings.max_memory_bytes)
             if self.disk is not None and self.disk not in self._held:
                 self.disk = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,10 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "traces.sqlite3", max_bytes=1 << 30)
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "traces.sqlite3", max_bytes=1 << 30)
+    yield store
+    store.database.close()
 
 
 def ages(store: Store) -> list[float]:

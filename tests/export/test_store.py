@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -25,8 +25,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "traces.sqlite3"
 
 
-def store_at(path: Path | None, max_bytes: int = NO_LIMIT) -> Store:
-    return Store(path, max_bytes=max_bytes)
+StoreAt = Callable[..., Store]
+
+
+@pytest.fixture
+def store_at() -> Iterator[StoreAt]:
+    """Make stores that are closed after the test."""
+    made: list[Store] = []
+
+    def make(path: Path | None, max_bytes: int = NO_LIMIT) -> Store:
+        made.append(Store(path, max_bytes=max_bytes))
+        return made[-1]
+
+    yield make
+    for store in made:
+        store.database.close()
 
 
 def waiting(store: Store) -> list[bytes]:
@@ -34,7 +47,7 @@ def waiting(store: Store) -> list[bytes]:
 
 
 @pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, path: Path) -> Store:
+def store(request: pytest.FixtureRequest, path: Path, store_at: StoreAt) -> Store:
     return store_at(path if request.param == "disk" else None)
 
 
@@ -67,7 +80,9 @@ class TestOrder:
 
 class TestBounds:
     @pytest.mark.parametrize("is_on_disk", [True, False])
-    def test_the_oldest_make_room_and_are_counted_by_item(self, path: Path, is_on_disk: bool) -> None:
+    def test_the_oldest_make_room_and_are_counted_by_item(
+        self, path: Path, is_on_disk: bool, store_at: StoreAt
+    ) -> None:
         store = store_at(path if is_on_disk else None, max_bytes=30)
         dropped = [store.append(Batch(b"%d" % number * 10, 7)) for number in range(5)]
         assert dropped == [0, 0, 0, 7, 7]
@@ -86,7 +101,7 @@ class TestBounds:
         store.shift(3600.0, 3800.0)
         assert [stored.created for stored in store.oldest(9, 9)] == [3700.0, 3800.0]
 
-    def test_the_disk_gets_its_room_back(self, path: Path) -> None:
+    def test_the_disk_gets_its_room_back(self, path: Path, store_at: StoreAt) -> None:
         store = store_at(path)
         for _ in range(20):
             store.append(Batch(os.urandom(1 << 20), 1))
@@ -97,7 +112,7 @@ class TestBounds:
 
 
 class TestSharing:
-    def test_processes_write_to_one_store_at_once_and_nothing_is_lost(self, path: Path) -> None:
+    def test_processes_write_to_one_store_at_once_and_nothing_is_lost(self, path: Path, store_at: StoreAt) -> None:
         script = (
             "import sys; from pathlib import Path; from otelctx.export.store import Store\n"
             "from otelctx.export.batches import Batch\n"
@@ -109,21 +124,21 @@ class TestSharing:
         store = store_at(path)
         assert sorted(waiting(store)) == sorted(b"%d-%d" % (name, number) for name in range(4) for number in range(200))
 
-    def test_that_the_collector_fails_is_known_to_all(self, path: Path) -> None:
+    def test_that_the_collector_fails_is_known_to_all(self, path: Path, store_at: StoreAt) -> None:
         one, other = store_at(path), store_at(path)
         one.set_failing(True)
         assert other.is_failing()
         other.set_failing(False)
         assert not one.is_failing()
 
-    def test_a_thread_that_is_not_to_wait_does_not(self, path: Path) -> None:
+    def test_a_thread_that_is_not_to_wait_does_not(self, path: Path, store_at: StoreAt) -> None:
         store = store_at(path)
         inner = store.database.run(lambda _: store.append_at_once(Batch(b"x", 1)))
         assert (inner, store.append_at_once(Batch(b"x", 1))) == (None, 0)
 
 
 class TestPrivacy:
-    def test_all_files_are_for_this_user_only_whatever_the_umask(self, path: Path) -> None:
+    def test_all_files_are_for_this_user_only_whatever_the_umask(self, path: Path, store_at: StoreAt) -> None:
         before = os.umask(0)
         try:
             store_at(path).append(Batch(b"x", 1))
@@ -136,7 +151,7 @@ class TestPrivacy:
 
 class TestDamage:
     @pytest.fixture
-    def filled(self, path: Path) -> Path:
+    def filled(self, path: Path, store_at: StoreAt) -> Path:
         store = store_at(path)
         for number in range(50):
             store.append(Batch(b"%d" % number * 500, 1))
@@ -156,7 +171,11 @@ class TestDamage:
 
     @pytest.mark.parametrize("damage", [overwrite_everything, overwrite_the_middle, cut_off])
     def test_a_damaged_file_is_put_aside_and_the_store_goes_on(
-        self, filled: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[TestDamage, Path], None]
+        self,
+        filled: Path,
+        caplog: pytest.LogCaptureFixture,
+        damage: Callable[[TestDamage, Path], None],
+        store_at: StoreAt,
     ) -> None:
         damage(self, filled)
         store = store_at(filled)
@@ -168,7 +187,9 @@ class TestDamage:
         assert filled.with_name("traces.sqlite3.damaged").exists()
         assert [message for message in caplog.messages if "was damaged" in message]
 
-    def test_processes_that_find_the_damage_at_once_agree_on_the_new_file(self, filled: Path) -> None:
+    def test_processes_that_find_the_damage_at_once_agree_on_the_new_file(
+        self, filled: Path, store_at: StoreAt
+    ) -> None:
         one, other = store_at(filled), store_at(filled)
         assert one.first() == other.first() is not None
         self.overwrite_everything(filled)
@@ -179,7 +200,9 @@ class TestDamage:
         assert waiting(one) == waiting(other)
         assert len(waiting(one)) == 20
 
-    def test_what_was_sent_from_a_damaged_file_takes_nothing_from_the_new_one(self, filled: Path) -> None:
+    def test_what_was_sent_from_a_damaged_file_takes_nothing_from_the_new_one(
+        self, filled: Path, store_at: StoreAt
+    ) -> None:
         one, other = store_at(filled), store_at(filled)
         sent = one.oldest(NO_LIMIT, NO_LIMIT)
         self.overwrite_everything(filled)
@@ -189,7 +212,7 @@ class TestDamage:
         one.remove(sent[0].id, sent[-1].id)
         assert len(waiting(one)) == 60
 
-    def test_a_file_that_somebody_deletes_is_made_anew(self, filled: Path) -> None:
+    def test_a_file_that_somebody_deletes_is_made_anew(self, filled: Path, store_at: StoreAt) -> None:
         store = store_at(filled)
         assert store.first() is not None
         for file in filled.parent.glob("traces*"):
@@ -197,7 +220,7 @@ class TestDamage:
         store.append(Batch(b"new", 1))
         assert waiting(store_at(filled)) == [b"new"]
 
-    def test_a_file_of_another_version_is_put_aside(self, filled: Path) -> None:
+    def test_a_file_of_another_version_is_put_aside(self, filled: Path, store_at: StoreAt) -> None:
         with closing(sqlite3.connect(filled)) as connection:
             connection.execute("PRAGMA user_version = 99")
         assert waiting(store_at(filled)) == []
@@ -233,6 +256,6 @@ print(len(store.oldest(1 << 40, 1 << 40)))
         assert 0 < stored < 20
         assert int(kept) == stored + 2
 
-    def test_a_directory_that_is_not_there_is_one_too(self, tmp_path: Path) -> None:
+    def test_a_directory_that_is_not_there_is_one_too(self, tmp_path: Path, store_at: StoreAt) -> None:
         with pytest.raises(StoreError):
             store_at(tmp_path / "nowhere" / "x.sqlite3").append(Batch(b"x", 1))
