@@ -103,6 +103,9 @@ class Drainer:
         if self._leadership is not None:
             self._leadership.release()
         self._sender.close()
+        # A request that ended late may have opened it again.
+        if self._disk is not None:
+            self._disk.database.close()
 
     def disconnect(self) -> None:
         """End a request that takes too long, from another thread."""
