@@ -63,8 +63,8 @@ class Drainer:
         path = None if disk is None else disk.database.path
         self._leadership = None if path is None else Leadership(path.with_suffix(".lock"))
         self._tidied_at = float("-inf")
-        # The store and the last batch of a request that was refused; up to it, each is sent alone.
-        self._alone: tuple[Store, int] | None = None
+        # The store, the first and the last batch of a request that was refused; each of them is sent alone.
+        self._alone: tuple[Store, int, int] | None = None
         # The first and the last batch that the collector has, and a disk that was full still had.
         self._sent: tuple[int, int] | None = None
         self._pace = pace
@@ -149,8 +149,11 @@ class Drainer:
         waiting: list[Stored] = []
         with without_disk(self._signal):
             waiting = store.oldest(self._pace.max_items, MAX_BYTES)
-        is_alone = waiting and self._alone is not None and self._alone[0] is store and waiting[0].id <= self._alone[1]
-        return waiting[:1] if is_alone else waiting
+        if waiting and self._alone is not None:
+            refused, first, last = self._alone
+            if store is refused and first <= waiting[0].id <= last:
+                return waiting[:1]
+        return waiting
 
     def _send(self, store: Store, waiting: list[Stored]) -> None:
         outcome = self._sender.send(b"".join(stored.batch.payload for stored in waiting))
@@ -162,7 +165,7 @@ class Drainer:
         self._pace.succeeded(time.monotonic())
         self._set_failing(False)
         if isinstance(outcome, Refused) and outcome.for_content and len(waiting) > 1:
-            self._alone = store, waiting[-1].id
+            self._alone = store, waiting[0].id, waiting[-1].id
             return
         self._count(outcome, sum(stored.batch.items for stored in waiting))
         first, last = waiting[0].id, waiting[-1].id
