@@ -41,6 +41,9 @@ def policy_explain(
     if "://" not in to:
         message = "--to needs a scheme, as in https://api.example.com/x, grpc://orders:50051 or kafka://orders"
         raise CommandError(message, USAGE)
+    if not config.is_enabled(os.environ):
+        message = "OTELCTX_ENABLED is false here, so otelctx is off, and what goes out is not its to say"
+        raise CommandError(message, USAGE)
     config.apply(config.load(os.environ, Path.cwd()))
     told = explain(to)
     if as_json:

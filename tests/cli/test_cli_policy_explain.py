@@ -181,6 +181,12 @@ def test_wrong_usage(project, words, said):
     assert said in done.stderr
 
 
+def test_where_otelctx_is_off_nothing_is_claimed(project):
+    done = run(project, "--to", "http://orders", OTELCTX_ENABLED="false")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "OTELCTX_ENABLED is false here" in done.stderr
+
+
 def test_a_wrong_configuration_is_said_and_nothing_is_claimed(project):
     (project / "otelctx.toml").write_text('[[otelctx.egress.rules]]\nto = ["*"]\nfields = ["*"]\n')
     done = run(project, "--to", "http://orders")
