@@ -1,5 +1,5 @@
 """
-What each boundary costs: plain Python, OpenTelemetry's threading instrumentor, and otelctx, side by side.
+What each boundary costs: plain Python, OpenTelemetry's instrumentors of threading and asyncio, and otelctx.
 
 Each variant runs in a process of its own, and they take turns, so that what else the machine does hits all alike.
 Everything is done inside a request (or with a baggage entry, where there is no otelctx). Medians of all turns, of the
@@ -139,17 +139,19 @@ BOUNDARIES: dict[str, Callable[[int, dict[str, Any]], Times]] = {
     "`attach` + `detach`": attach_and_detach,
 }
 
-# What OpenTelemetry's threading instrumentor replaces; the others are compared with plain Python.
-BY_OTEL = frozenset({"`ThreadPoolExecutor.submit` + result", "`Thread.start` + join"})
+# What OpenTelemetry's instrumentors replace; the others are compared with plain Python.
+BY_OTEL = frozenset({"`ThreadPoolExecutor.submit` + result", "`Thread.start` + join", "`create_task` + await"})
 
 
 def worker(variant: str, scale: int) -> None:
     """Measure a turn for each line that comes in, and answer with JSON."""
     block: Any = nullcontext()
     if variant == "otel":
+        from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor  # noqa: PLC0415 - this variant's
         from opentelemetry.instrumentation.threading import ThreadingInstrumentor  # noqa: PLC0415 - this variant's
 
         ThreadingInstrumentor().instrument()
+        AsyncioInstrumentor().instrument()
     elif variant == "otelctx":
         import otelctx  # noqa: PLC0415 - this variant's
         from otelctx.setup import install  # noqa: PLC0415 - this variant's
@@ -197,7 +199,7 @@ def measured(turns: int, scale: int) -> Found:
 def table(found: Found) -> str:
     """Return medians in microseconds of CPU time, with quartiles, and ratios of both times, as Markdown."""
     lines = [
-        "| boundary | Python | OTel's instrumentor | otelctx | compared with | CPU | wall |",
+        "| boundary | Python | OTel's instrumentors | otelctx | compared with | CPU | wall |",
         "|---|---:|---:|---:|---|---:|---:|",
     ]
     for name, variants in found.items():
@@ -238,8 +240,11 @@ def main() -> None:
         "unit": "microseconds per call: those that pass, and those that the process computes",
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"boundaries-{sys.version_info.major}.{sys.version_info.minor}.json"
-    path.write_text(json.dumps({**about, "boundaries": found}) + "\n", "utf-8")
+    rounded = {
+        name: {variant: [[round(time, 3) for time in turn] for turn in times] for variant, times in variants.items()}
+        for name, variants in found.items()
+    }
+    (RESULTS / "boundaries.json").write_text(json.dumps({**about, "boundaries": rounded}) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -96,9 +96,15 @@ class _Noting(Setter[Any]):
             self._inner.set(carrier, key, value)
 
 
+def open_passage() -> Passage | None:
+    """Return the passage that is open here, if one is."""
+    passage = _current.get()
+    return passage if passage is not None and passage.is_open else None
+
+
 def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
     """Return what may leave here, and the setter that writes it."""
-    passage = _current.get()
-    if passage is None or not passage.is_open:
+    passage = open_passage()
+    if passage is None:
         return undirected(), setter
     return passage.decision, passage.noting(setter)

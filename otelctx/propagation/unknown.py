@@ -13,7 +13,7 @@ from typing import Final
 from otelctx.core.reports import report
 from otelctx.propagation.egress import NOTHING, Decision, policy
 
-_PLUMBING: Final = ("otelctx.propagation.", "otelctx.detect.", "opentelemetry.propagat")
+_PLUMBING: Final = ("otelctx.propagation.", "otelctx.detect.", "otelctx.testing.", "opentelemetry.propagat")
 
 _TRACE_ONLY: Final = Decision(NOTHING, trace=True)
 
@@ -30,6 +30,11 @@ def no_gate_follows(*instrumentations: str) -> None:
     """Expect no gate inside these modules any more."""
     global _followed  # noqa: PLW0603 - one reference, replaced as a whole
     _followed -= {*instrumentations}
+
+
+def is_followed() -> bool:
+    """Return whether a gate stands inside of what injects here."""
+    return _sender() in _followed
 
 
 def undirected() -> Decision:

@@ -22,7 +22,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from otelctx.boundaries.patches import Patch, Patches
 from otelctx.propagation.beside import RequestOpening
+from otelctx.propagation.passage import open_passage
 from otelctx.propagation.propagator import OtelctxPropagator
+from otelctx.propagation.unknown import is_followed
 
 
 class Capture:
@@ -88,9 +90,14 @@ def _inject(original: Callable[..., None]) -> Callable[..., None]:
             return
         noting = _Headers(setter)
         original(self, carrier, context, noting)
-        if noting.headers:
-            for capture in _open:
-                capture.outgoing.append(noting.headers)
+        passage = open_passage()
+        # With one call an instrumentation may inject as well: before the gate, or inside of it once more.
+        if passage is None and is_followed():
+            return
+        headers = noting.headers if passage is None else passage.written
+        for capture in _open:
+            if headers and not any(headers is other for other in capture.outgoing):
+                capture.outgoing.append(headers)
 
     return inject
 

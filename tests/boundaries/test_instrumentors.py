@@ -99,11 +99,23 @@ class TestEach:
         instrumentor.ProcessesInstrumentor().uninstrument()
 
 
-KINDS = (ThreadingInstrumentor, AsyncioInstrumentor, instrumentor.ThreadsInstrumentor)
+class AllOfOurs:
+    """The instrumentors of all boundaries, as if they were one."""
+
+    def instrument(self) -> None:
+        for kind in OURS:
+            kind().instrument()
+
+    def uninstrument(self) -> None:
+        for kind in OURS:
+            kind().uninstrument()
+
+
+KINDS = (ThreadingInstrumentor, AsyncioInstrumentor, AllOfOurs)
 
 
 class TestBesideOpenTelemetrys:
-    """OpenTelemetry's own threading and asyncio instrumentors, installed and uninstalled in every order."""
+    """OpenTelemetry's own threading and asyncio instrumentors and all of ours, in every order."""
 
     @pytest.mark.parametrize("uninstalled", [*permutations(range(3))], ids=str)
     @pytest.mark.parametrize("installed", [*permutations(range(3))], ids=str)

@@ -127,6 +127,75 @@ CAPTURE = """
         assert not install.is_installed()
 """
 
+SERVING = """
+    from contextlib import contextmanager
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.seen.append({name.lower(): text for name, text in self.headers.items()})
+            there = self.path == "/"
+            self.send_response(307 if there else 200)
+            if there:
+                self.send_header("location", "/further")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    @contextmanager
+    def served():
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            server.seen = []
+            Thread(target=server.serve_forever).start()
+            yield f"http://127.0.0.1:{server.server_port}/", server.seen
+            server.shutdown()
+"""
+
+# How it follows a redirect, and OpenTelemetry's instrumentors of it and of what it uses.
+CLIENTS = {
+    "httpx": {"call": "httpx.get(url, follow_redirects=True)", "kinds": "httpx.HTTPXClientInstrumentor"},
+    "requests": {
+        "call": "requests.get(url)",
+        "kinds": "requests.RequestsInstrumentor urllib3.URLLib3Instrumentor",
+    },
+    "urllib": {
+        "call": "urllib.request.urlopen(url).close()",
+        "kinds": "urllib.URLLibInstrumentor",
+    },
+}
+
+CALLING = """
+    from importlib import import_module
+    import urllib.request
+    import httpx
+    import requests
+    import otelctx
+    from opentelemetry import trace
+    from serving import served
+
+    # The first one imports trio, which starts a program; that would be an outgoing call as well.
+    httpx.Client().close()
+
+    def instrumentors():
+        for kind in {kinds!r}.split():
+            module, name = kind.split(".")
+            yield getattr(import_module("opentelemetry.instrumentation." + module), name)()
+
+    def test_calls(otelctx_capture):
+        if {instrumented}:
+            for instrumentor in instrumentors():
+                instrumentor.instrument()
+        with served() as (url, seen), otelctx.request(user_id="alice"):
+            with trace.get_tracer("t").start_as_current_span("work"):
+                {call}
+        names = {{"traceparent", "baggage", "x-request-id"}}
+        assert [{{name: headers[name] for name in names}} for headers in seen] == otelctx_capture.outgoing
+        assert ["alice"] * 2 == [baggage["user_id"] for baggage in otelctx_capture.baggage]
+"""
+
 
 class TestCapture:
     """`otelctx_capture` shows what a test has caused."""
@@ -146,4 +215,13 @@ class TestCapture:
                 assert "Jürgen" == otelctx_capture.baggage[0]["user_id"]
             """,
         )
+        result.assert_outcomes(passed=1)
+
+    @pytest.mark.parametrize("instrumented", [False, True], ids=["by itself", "instrumented"])
+    @pytest.mark.parametrize("client", CLIENTS)
+    def test_each_call_of_a_client_is_there_once_as_it_left(
+        self, client: str, instrumented: bool, pytester: pytest.Pytester
+    ) -> None:
+        pytester.makepyfile(serving=SERVING)
+        result = outcomes(pytester, CALLING.format(**CLIENTS[client], instrumented=instrumented))
         result.assert_outcomes(passed=1)
