@@ -34,7 +34,7 @@ class Capture:
     Attributes:
         spans: those that have ended, in the order of their ends.
         logs: records of the standard library's logging that reach the root logger; each field is an attribute.
-        outgoing: of each outgoing call, the headers that were written for it.
+        outgoing: the headers, as they left, of each outgoing call, hop of a redirect and program that is started.
     """
 
     def __init__(self) -> None:

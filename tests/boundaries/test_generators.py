@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
@@ -331,3 +333,33 @@ def test_decorated_it_sees_its_own_whoever_takes_each_step(decorate: Callable[..
     with bind(step="consumer"):
         assert otelctx.snapshot().run(next, iterator) == "generator"
         assert otelctx.snapshot().run(get, "step") == "consumer"
+
+
+WITHOUT_PRIVATE_NAME = """
+from contextvars import ContextVar
+from opentelemetry.context import contextvars_context
+
+class Renamed(contextvars_context.ContextVarsRuntimeContext):
+    def __init__(self):
+        self.variable = ContextVar("current_context")
+
+contextvars_context.ContextVarsRuntimeContext = Renamed
+import otelctx
+from otelctx.boundaries import generators
+from otelctx.setup import install
+
+install.install()
+assert "attach" not in vars(Renamed)
+def steps():
+    with otelctx.bind(step="generator"):
+        yield otelctx.get("step")
+
+with otelctx.request(user_id="alice"):
+    print(otelctx.get("user_id"), *steps())
+install.uninstall()
+"""
+
+
+def test_where_opentelemetry_has_renamed_its_variable_generators_are_as_python_has_them() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_PRIVATE_NAME], capture_output=True, text=True, check=False)
+    assert ("alice generator\n", "") == (ran.stdout, ran.stderr)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gc
 import warnings
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final
 
@@ -17,14 +18,15 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import otelctx
-from tests.conformance.boundary import CLAIMS, Crossing, Rows, Scenario
+from tests.conformance.boundary import Crossing, Rows, Scenario
 from tests.conformance.runners import on_asyncio, on_trio, on_uvloop, without_loop
 
 ROWS = Rows()
 generators = partial(ROWS.add, "generators", run=without_loop)
 
-CONSUMERS: Final = (
-    "Python runs an undecorated generator in the context of its consumer; decorate it with `@otelctx.wrap`."
+CONSUMERS: Final = dict.fromkeys(
+    ("value", "second", "set", "vars"),
+    "Python runs an undecorated generator in the context of its consumer; decorate it with `@otelctx.wrap`.",
 )
 
 _tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
@@ -103,12 +105,22 @@ async def undecorated() -> AsyncIterator[Crossing]:
     yield Crossing(cross, cancel)
 
 
-@generators("undecorated, consumed elsewhere", **dict.fromkeys(CLAIMS, CONSUMERS))
+@generators("undecorated, made in a request and consumed in none", carries=False, **CONSUMERS)
 async def undecorated_elsewhere() -> AsyncIterator[Crossing]:
     async def cross(job: Any, *args: Any) -> Any:
-        raise NotImplementedError
+        return Context().run(_consumed, steps(job, *args))
 
-    yield Crossing(cross)
+    async def cancel() -> None:
+        abandoned = steps(lambda: None)
+        nobodys = Context()
+        nobodys.run(next, abandoned)
+        nobodys.run(_assert_untouched)
+        # Closed here, in another context than the one that it was stepped in.
+        del abandoned
+        _assert_untouched()
+        nobodys.run(_assert_untouched)
+
+    yield Crossing(cross, cancel)
 
 
 async def _async_consumed(generator: AsyncGenerator[Any, None]) -> Any:
@@ -125,6 +137,29 @@ async def anext_(generator: AsyncGenerator[Any, None]) -> Any:
     return await generator.__anext__()
 
 
+async def _abandoned(generator: AsyncGenerator[Any, None]) -> None:
+    await anext_(generator)
+    _assert_untouched()
+    gone = weakref.ref(generator)
+    # The event loop closes it when it is collected.
+    del generator
+    for _ in range(3):
+        gc.collect()
+        await _turn()
+    assert gone() is None
+    _assert_untouched()
+
+
+async def undecorated_async() -> AsyncIterator[Crossing]:
+    async def cross(job: Any, *args: Any) -> Any:
+        return await _async_consumed(async_steps(job, *args))
+
+    async def cancel() -> None:
+        await _abandoned(async_steps(lambda: None))
+
+    yield Crossing(cross, cancel)
+
+
 def _made_async_by(decorate: Callable[[Any], Any]) -> Callable[[], AsyncIterator[Crossing]]:
     async def opened() -> AsyncIterator[Crossing]:
         async def cross(job: Any, *args: Any) -> Any:
@@ -136,15 +171,9 @@ def _made_async_by(decorate: Callable[[Any], Any]) -> Callable[[], AsyncIterator
                     assert "consumer" == otelctx.get("user_id")
 
         async def cancel() -> None:
-            generator = decorate(async_steps)(lambda: None)
+            abandoned = [decorate(async_steps)(lambda: None)]
             with otelctx.request(nested="new", user_id="consumer"):
-                await anext_(generator)
-                # Abandoned: the event loop closes it when it is collected.
-                del generator
-                gc.collect()
-                for _ in range(3):
-                    await _turn()
-                _assert_untouched()
+                await _abandoned(abandoned.pop())
 
         yield Crossing(cross, cancel)
 
@@ -175,3 +204,4 @@ for _loop, _run in {"asyncio": on_asyncio, "uvloop": on_uvloop, "trio": on_trio_
     ROWS.add("generators", f"async, made with `otelctx.wrap`, consumed elsewhere ({_loop})", _run)(
         _made_async_by(otelctx.wrap)
     )
+    ROWS.add("generators", f"async, undecorated, consumed by its maker ({_loop})", _run)(undecorated_async)

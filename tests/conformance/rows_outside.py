@@ -77,16 +77,28 @@ async def collected() -> AsyncIterator[Crossing]:
     yield Crossing(cross)
 
 
-_UNREACHED: Final = (
-    "Python calls it like a function where the last reference is dropped, and nothing can stand between. "
-    "It is in the request of whoever drops it; use `weakref.finalize`."
+class _Dropped:
+    """Something that ends where its last reference is dropped."""
+
+    def __init__(self, end: Any) -> None:
+        self.end = end
+
+    def __del__(self) -> None:
+        self.end()
+
+
+@outside(
+    "`__del__`, where the last reference is dropped: as a call there",
+    carries=True,
+    inline=True,
+    cancel=NOTHING_TO_CANCEL,
+    exception=UNRAISABLE,
 )
-_NOTHING = dict.fromkeys(("bind", "clean", "exception", "cancel", "none"), _UNREACHED)
-
-
-@outside("`__del__` and callbacks of `weakref.ref`, where the last reference is dropped", **_NOTHING)
-async def destructor() -> AsyncIterator[Crossing]:
+async def dropped() -> AsyncIterator[Crossing]:
     async def cross(job: Any, *args: Any) -> Any:
-        raise NotImplementedError
+        results: list[Any] = []
+        thing = _Dropped(lambda: results.append(job(*args)))
+        del thing
+        return results[0]
 
     yield Crossing(cross)
