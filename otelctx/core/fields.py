@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from math import isfinite
-from typing import Final
+from typing import Final, cast
 
 from otelctx.core.ids import uuid7
 from otelctx.core.redaction import HASH_LENGTH, Action, Redact, Sink, actions
@@ -30,7 +30,7 @@ is_token: Final = re.compile(TCHARS).fullmatch
 _NOT_TEXT: Final = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What a request id may look like on the wire: no separators of headers, logs or shells in it.
-_REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._~:+/=@-]+")
+_is_request_id: Final = cast("Callable[[FieldValue], bool]", re.compile(r"[0-9A-Za-z._~:+/=@-]+").fullmatch)
 
 _ARGUMENTS: Final = frozenset({"carrier", "nested", "peer"})
 
@@ -193,7 +193,9 @@ class Field:
         """
         if type(value) is not self.type:
             value = self._converted(value)
-        if value is None or not (self._fits(value) and self._valid(value)):
+        # Most values are short plain text of a field that asks for no more.
+        fits = type(value) is str and len(value) <= self.max_length and value.isprintable()
+        if value is None or not ((fits or self._fits(value)) and (self.validate is None or self._valid(value))):
             report("field.refused", "A value for field %r was refused: it does not fit its declaration", self.name)
             return None
         return value
@@ -215,10 +217,8 @@ class Field:
         return not isinstance(value, int) or -INT64 <= value < INT64
 
     def _valid(self, value: object) -> bool:
-        if self.validate is None:
-            return True
         try:
-            return bool(self.validate(value))  # type: ignore[arg-type]
+            return self.validate is None or bool(self.validate(value))  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001 - it is other people's code, and this is the request path
             report("field.validate_raised", "The validate function of field %r raised", self.name)
             return False
@@ -230,7 +230,7 @@ REQUEST_ID: Final = Field(
     header="x-request-id",
     echo=True,
     max_length=128,
-    validate=lambda value: _REQUEST_ID.fullmatch(str(value)) is not None,
+    validate=_is_request_id,
     generate=uuid7,
     priority=100,
 )

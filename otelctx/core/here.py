@@ -8,7 +8,7 @@ here. A runtime context of somebody's own, named in ``OTEL_PYTHON_CONTEXT``, is 
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
@@ -16,6 +16,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 from otelctx.core.generator_context import GeneratorContext
 
 NOWHERE: Final = Context()
+_MOST_KINDS: Final = 64
 
 # Public API only: the one key that `set_span_in_context` writes.
 SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
@@ -43,10 +44,33 @@ def here() -> Context:
     return context.seen_from_here() if type(context) is GeneratorContext else context
 
 
+# Classes of spans: asking an abstract class is a call each time, and there are few.
+_kinds: set[type] = {type(INVALID_SPAN)}
+
+
+def enter(context: Context) -> Token[Context]:
+    """
+    Make *context* current, and return the token to put back what was; for code that is no generator's.
+
+    That is `opentelemetry.context.attach` without the question of which generator it is in.
+    """
+    found = _variable or variable()
+    if found is None or GeneratorContext in {type(context), type(found.get(NOWHERE))}:
+        return attach(context)
+    return found.set(context)
+
+
 def span_in(context: Context) -> Span:
     """Return the span of *context*, or the invalid one."""
-    span = context.get(SPAN_KEY)
-    return span if isinstance(span, Span) else INVALID_SPAN
+    span: Any = context.get(SPAN_KEY)
+    kind = type(span)
+    if kind in _kinds:
+        return span  # type: ignore[no-any-return]
+    if not isinstance(span, Span):
+        return INVALID_SPAN
+    if len(_kinds) < _MOST_KINDS:
+        _kinds.add(kind)
+    return span
 
 
 def with_span(context: Context, span: Span) -> Context:

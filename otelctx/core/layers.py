@@ -144,7 +144,8 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         request.write(changes)
         layer: Layer | None = self
         while layer is not None:
-            without(layer.bound, changes)
+            if layer.bound:
+                without(layer.bound, changes)
             layer = layer.parent
 
     def on(self, request: Request, without_names: Iterable[str] = ()) -> Layer:

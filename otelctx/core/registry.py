@@ -25,6 +25,7 @@ class Registry:
 
     Attributes:
         ahead, behind: the remote fields, the most important first, that leave before and after undeclared members.
+        attribute_of: by field name, the attribute that shows it on telemetry.
         in_logs, in_spans, in_metrics: what shows there, by field name.
         on_wire: what travels, by baggage key.
         stamped: the names that every log record has, without values.
@@ -32,6 +33,7 @@ class Registry:
 
     __slots__ = (
         "ahead",
+        "attribute_of",
         "attributes",
         "behind",
         "by_key",
@@ -64,6 +66,7 @@ class Registry:
         self.behind = tuple(field for field in remote if field.priority < 0)
         self.headers = _unique("header", ((field.header, field) for field in declared if field.header))
         self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
+        self.attribute_of: Mapping[str, str] = {field.name: name for name, field in self.attributes.items()}
         self.generated = tuple(field for field in declared if field.generate)
         self.echoed = tuple(field for field in declared if field.echo)
         self.in_logs = _view("logs", self.by_name, lambda field: field.log)
@@ -84,11 +87,6 @@ class Registry:
             near = get_close_matches(name, self.by_name, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; declare it in otelctx.toml or turn strict mode off"
             raise UnknownFieldError(f"Field {name!r} is not declared{hint}")
-
-    def attribute_of(self, name: str) -> str:
-        """Return the attribute that shows *name* on telemetry."""
-        field = self.by_name.get(name)
-        return name if field is None else field.attribute_name
 
 
 def _unique(what: str, pairs: Iterable[tuple[str, Field]]) -> dict[str, Field]:

@@ -95,7 +95,8 @@ class Request:
         before = {name: self.values.get(name) for name in changes}
         self.values.update(changes)
         self.writes += 1
-        without(self.origins, changes)
+        if self.origins:
+            without(self.origins, changes)
         for listener in self.listeners:
             listener(self, changes, before)
 

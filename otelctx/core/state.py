@@ -53,11 +53,18 @@ def layer_in(context: Context) -> Layer | None:
     return layer
 
 
+def holds(context: Context, layer: Layer) -> bool:
+    """Tell whether the baggage of *context* is *layer* itself."""
+    return context.get(_BAGGAGE_KEY) is layer
+
+
 def current_layer(context: Context | None = None) -> Layer | None:
     """Return the layer that code sees here, or in *context* if one is given."""
-    if context is not None:
-        return layer_in(context)
-    layer = layer_in(here())
+    return current_layer_of(layer_in(here())) if context is None else layer_in(context)
+
+
+def current_layer_of(layer: Layer | None) -> Layer | None:
+    """Return the layer that code sees here, whose Context has *layer*."""
     held = None if layer is None else layer.request
     if held is not None and not isinstance(held, AmbientRequest):
         return layer
@@ -70,7 +77,7 @@ def current_layer(context: Context | None = None) -> Layer | None:
 
 def current_request(context: Context | None = None) -> Request | None:
     """Return the request that code is in here, or in *context* if one is given."""
-    layer = current_layer(context)
+    layer = current_layer() if context is None else layer_in(context)
     return None if layer is None else layer.request
 
 

@@ -17,7 +17,7 @@ from otelctx.core.here import here
 from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, accepted
-from otelctx.core.state import ambient_layer, current_layer, layer_in, with_layer
+from otelctx.core.state import ambient_layer, current_layer, current_layer_of, holds, layer_in, with_layer
 from otelctx.core.watching import value_missing
 
 _logger = logging.getLogger("otelctx")
@@ -89,13 +89,14 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     'alice'
     """
     changes = accepted(values)
-    layer = current_layer()
+    context = here()
+    layer = current_layer_of(layer_in(context))
     request = None if layer is None else layer.request
     if layer is None or request is None or isinstance(request, AmbientRequest):
         layer = ambient_layer(layer)
         _say_so()
-    if layer is not layer_in(here()):
-        attach(with_layer(here(), layer))
+    if not holds(context, layer):
+        attach(with_layer(context, layer))
     layer.write(changes)
 
 

@@ -69,11 +69,17 @@ def echoed_headers(context: Context) -> list[tuple[str, str]]:
     if layer is None:
         return []
     declared = registry()
-    texts = {
-        field.baggage_key: wire_text(value)
-        for field in declared.echoed
-        if (value := layer.find(field.name)) is not None and value is not ABSENT
-    }
-    declared.on_wire.redact(texts, layer.hashes())
-    headers = [(declared.by_key[key].header, text) for key, text in texts.items()]
-    return [(header, text) for header, text in headers if header and VISIBLE.fullmatch(text)]
+    view = declared.on_wire
+    headers: list[tuple[str, str]] = []
+    for field in declared.echoed:
+        value = layer.find(field.name)
+        if value is None or value is ABSENT:
+            continue
+        text = value if type(value) is str else wire_text(value)
+        if view.hidden or view.altered:
+            shown = {field.baggage_key: text}
+            view.redact(shown, layer.hashes())
+            text = shown.get(field.baggage_key, "")
+        if field.header and VISIBLE.fullmatch(text):
+            headers.append((field.header, text))
+    return headers

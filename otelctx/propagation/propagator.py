@@ -19,7 +19,6 @@ from opentelemetry.propagators.textmap import (
     default_getter,
     default_setter,
 )
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
@@ -33,6 +32,7 @@ from otelctx.propagation.outgoing import outgoing, outgoing_context
 from otelctx.propagation.overflow import tell_left_out
 from otelctx.propagation.passage import outbound
 from otelctx.propagation.receiving import received, unreadable, unwritable
+from otelctx.propagation.trace_context import TraceContext
 
 _BAGGAGE: Final = "baggage"
 
@@ -51,7 +51,7 @@ class OtelctxPropagator(TextMapPropagator):
     def __init__(self, *others: TextMapPropagator) -> None:
         """Make a propagator; it holds no state."""
         self._others = with_jaeger_baggage(*others)
-        self._trace_context = TraceContextTextMapPropagator()
+        self._trace_context = TraceContext()
 
     def extract(
         self,

@@ -28,7 +28,8 @@ def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
     attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:
-        attributes[FIELDS] = sorted(registry().attribute_of(name) for name in bound if name not in view.hidden)
+        attribute_of = registry().attribute_of
+        attributes[FIELDS] = sorted(attribute_of.get(name, name) for name in bound if name not in view.hidden)
     return attributes
 
 
@@ -37,11 +38,12 @@ def named(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, A
     attribute_of, hidden = registry().attribute_of, view.hidden
     attributes: dict[str, AttributeValue] = {}
     for name, value in values.items():
-        shown = attribute_value(value)
+        shown: AttributeValue | None = value if type(value) is str else attribute_value(value)
         if shown is not None and name not in hidden:
-            attributes[attribute_of(name)] = shown
+            attributes[attribute_of.get(name, name)] = shown
     for name, alter in view.altered.items():
-        clear = attributes.get(attribute_of(name))
+        attribute = attribute_of.get(name, name)
+        clear = attributes.get(attribute)
         if clear is not None:
-            attributes[attribute_of(name)] = alter(clear, hashes)
+            attributes[attribute] = alter(clear, hashes)
     return attributes

@@ -13,13 +13,11 @@ from functools import wraps
 from typing import Any, Final
 from weakref import WeakSet
 
-from opentelemetry.trace import format_span_id, format_trace_id
-
 from otelctx.boundaries.patches import Patch
 from otelctx.core.here import here, span_in
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
-from otelctx.core.state import current_layer
+from otelctx.core.state import current_layer_of, layer_in
 from otelctx.core.values import attribute_value
 
 Factory = Callable[..., logging.LogRecord]
@@ -42,24 +40,29 @@ def stamps() -> dict[str, Any]:
     them.
     """
     view = registry().in_logs
-    layer = current_layer()
+    context = here()
+    layer = current_layer_of(layer_in(context))
     if layer is None:
         values = _by_name({}, view, {})
     elif layer.parent is None and not layer.bound and layer.request is not None:
         values = {**layer.request.shown(_by_name, view)}
     else:
         values = _by_name(layer.visible(), view, layer.hashes())
-    span = span_in(here()).get_span_context()
-    if span.is_valid:
-        values[TRACE_ID] = format_trace_id(span.trace_id)
-        values[SPAN_ID] = format_span_id(span.span_id)
-        values[TRACE_FLAGS] = f"{span.trace_flags:02x}"
+    # A SpanContext is a tuple; its properties are calls.
+    trace_id, span_id, _, flags, _, is_valid = span_in(context).get_span_context()
+    if is_valid:
+        values[TRACE_ID] = f"{trace_id:032x}"
+        values[SPAN_ID] = f"{span_id:016x}"
+        values[TRACE_FLAGS] = f"{flags:02x}"
     return values
 
 
 def _by_name(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, Any]:
-    stamped: dict[str, Any] = {name: attribute_value(value) for name, value in values.items()}
-    view.redact(stamped, hashes)
+    stamped: dict[str, Any] = {
+        name: value if type(value) is str else attribute_value(value) for name, value in values.items()
+    }
+    if view.hidden or view.altered:
+        view.redact(stamped, hashes)
     stamped = {**registry().stamped, **{name: shown for name, shown in stamped.items() if shown is not None}}
     for name in _OWN.intersection(stamped):
         del stamped[name]

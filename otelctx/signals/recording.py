@@ -45,9 +45,12 @@ SpanContents: TypeAlias = tuple[
     "Status | None",
 ]
 
+# An event that nobody has asked for yet is what one is made of: its name, its attributes and its time.
+_Told: TypeAlias = "Event | tuple[str, dict[str, AnyValue], int]"
+
 
 class RecordingSpan(Span):
-    """A span that records, made by `otelctx.signals.tracing`."""
+    """A span that records; `otelctx.signals.tracing` makes it past the SDK's ``__new__``, which allows none by hand."""
 
     # What most spans keep as it is, once for all of them.
     _status = Status(StatusCode.UNSET)
@@ -55,11 +58,7 @@ class RecordingSpan(Span):
     _end_time: int | None = None
     _trace_config = None
     _dropped = 0
-
-    @classmethod
-    def unmade(cls) -> RecordingSpan:
-        """Return a span for `make` to fill; past the SDK's `__new__`, which forbids making one by hand."""
-        return object.__new__(cls)
+    _dropped_events = 0
 
     def make(
         self,
@@ -89,12 +88,10 @@ class RecordingSpan(Span):
         self._record_end_metrics = record_end_metrics
         self._lock = Lock()
         self._values: dict[str, AnyValue] = {}
+        self._told: list[_Told] = []
 
     def __getattr__(self, name: str) -> Any:
         """Make what most spans have none of when it is first asked for."""
-        if name == "_events":
-            self._events: Sequence[Event] = self._new_events()  # type: ignore[no-untyped-call]
-            return self._events
         if name == "_links":
             self._links = self._new_links(())
             return self._links
@@ -162,7 +159,50 @@ class RecordingSpan(Span):
             write(bounded, *arguments)
             self._dropped = bounded.dropped
 
-    # Code of others reaches for these two, to read and, when it redacts, to replace.
+    def rewrite(self, attributes: Mapping[str, AnyValue], old: Mapping[str, AnyValue]) -> None:
+        """Set *attributes*, but for those that the span has from somebody else; *old* is what it has from us."""
+        values = self._values
+        self.set_attributes(
+            {key: value for key, value in attributes.items() if key not in values or values[key] == old.get(key)}
+        )
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Add one event."""
+        told, limits, given = self._told, self._limits, attributes or {}
+        if (
+            self._end_time is None
+            and _PLAIN.issuperset(map(type, given.values()))
+            and _TEXT.issuperset(map(type, given))
+            and "" not in given
+            and limits.max_attribute_length is None
+            and (limits.max_event_attributes is None or len(given) <= limits.max_event_attributes)
+            and (limits.max_events is None or len(told) < limits.max_events)
+        ):
+            # The list from before the look: as with the values, what comes too late goes where nobody looks.
+            told.append((name, dict(given), time_ns() if timestamp is None else timestamp))
+        else:
+            super().add_event(name, attributes, timestamp)
+
+    def _add_event(self, event: Event) -> None:
+        with self._lock:
+            if self._end_time is not None:
+                _logger.warning("Tried calling _add_event on an ended span.")
+                return
+            told = self._told
+            told.append(event)
+            while self._limits.max_events is not None and len(told) > self._limits.max_events:
+                del told[0]
+                self._dropped_events += 1
+
+    # Code of others reaches for these, to read and, when it redacts, to replace.
+
+    @property
+    def _events(self) -> Sequence[Event]:
+        return self.events
+
+    @_events.setter
+    def _events(self, events: Sequence[Event]) -> None:
+        self._told = list(events)
 
     @property
     def _attributes(self) -> BoundedAttributes:
@@ -194,12 +234,15 @@ class RecordingSpan(Span):
     @property
     def events(self) -> Sequence[Event]:
         """The events of now."""
-        return tuple(self._events) if "_events" in self.__dict__ else ()
+        made = tuple(told if isinstance(told, Event) else _event(*told) for told in tuple(self._told))
+        if self._end_time is not None:
+            self._told = list(made)
+        return made
 
     @property
     def dropped_events(self) -> int:
         """How many events were left out for the limit."""
-        return super().dropped_events if "_events" in self.__dict__ else 0
+        return self._dropped_events
 
     @property
     def links(self) -> Sequence[Link]:
@@ -210,6 +253,11 @@ class RecordingSpan(Span):
     def dropped_links(self) -> int:
         """How many links were left out for the limit."""
         return super().dropped_links if "_links" in self.__dict__ else 0
+
+    def is_entry(self) -> bool:
+        """Tell whether it stands for what came in: a server's or consumer's, and the first one in this process."""
+        kind, parent = self._kind, self._parent
+        return (kind is SpanKind.SERVER or kind is SpanKind.CONSUMER) and (parent is None or parent.is_remote)
 
     def contents(self) -> SpanContents:
         """Return all that the span has to say, in one call for what are 13 properties."""
@@ -223,8 +271,8 @@ class RecordingSpan(Span):
             self._end_time,
             self._values,
             self._dropped,
-            self.events if "_events" in inside else (),
-            self.dropped_events if "_events" in inside else 0,
+            self.events if self._told else (),
+            self._dropped_events,
             self.links if "_links" in inside else (),
             self.dropped_links if "_links" in inside else 0,
             self._status,
@@ -246,6 +294,7 @@ class RecordingSpan(Span):
                 return
             self._end_time = time_ns() if end_time is None else end_time
             self._values = self._values.copy()
+            self._told = self._told.copy()
         self._record_end_metrics()  # type: ignore[misc]
         processor = self._span_processor
         processor._on_ending(self)  # noqa: SLF001 - as `Span.end` calls it
@@ -253,3 +302,7 @@ class RecordingSpan(Span):
 
     def _readable_span(self) -> ReadableSpan:
         return self
+
+
+def _event(name: str, attributes: dict[str, AnyValue], timestamp: int) -> Event:
+    return Event(name, MappingProxyType(attributes), timestamp)

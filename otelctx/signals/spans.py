@@ -15,8 +15,9 @@ from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
-from otelctx.core.state import current_layer
+from otelctx.core.state import current_layer, layer_in
 from otelctx.core.values import attribute_value
+from otelctx.propagation.codec import DROPPED
 from otelctx.propagation.overflow import dropped_before
 from otelctx.signals.attributes import attributes_of
 from otelctx.signals.recording import RecordingSpan
@@ -35,7 +36,7 @@ class FieldSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp *span*; an attribute that it has already stays as it is."""
-        layer = current_layer(parent_context)
+        layer = current_layer() if parent_context is None else layer_in(parent_context)
         if layer is None:
             return
         attributes = attributes_of(layer, registry().in_spans)
@@ -43,11 +44,15 @@ class FieldSpanProcessor(SpanProcessor):
         if request is not None:
             if request.link is not None or request.former is not None or request.broken_seal is not None:
                 attributes.update(_relations(request, span))
-            if _is_entry(span):
+            if span.is_entry() if isinstance(span, RecordingSpan) else _is_entry(span):
                 request.entry_span = span
                 request.listeners = (write_through,)
-                attributes.update(_origins(request))
-                attributes.update(dropped_before(request.carried))
+                origins = request.origins
+                for field in registry().generated:
+                    if field.name in origins:
+                        attributes[ORIGIN.format(field.name)] = origins[field.name]
+                if DROPPED in request.carried:
+                    attributes.update(dropped_before(request.carried))
         if isinstance(span, RecordingSpan):
             span.stamp(attributes)
         else:
@@ -67,14 +72,6 @@ class FieldSpanProcessor(SpanProcessor):
 
 def _is_entry(span: Span) -> bool:
     return span.kind in _ENTRY_KINDS and (span.parent is None or span.parent.is_remote)
-
-
-def _origins(request: Request) -> dict[str, str]:
-    return {
-        ORIGIN.format(field.name): request.origins[field.name]
-        for field in registry().generated
-        if field.name in request.origins
-    }
 
 
 def _relations(request: Request, span: Span) -> dict[str, AttributeValue]:

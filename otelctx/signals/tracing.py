@@ -30,6 +30,7 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     TraceFlags,
+    TraceState,
 )
 from opentelemetry.util.types import Attributes
 
@@ -40,13 +41,14 @@ from otelctx.signals.recording import RecordingSpan
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = 0x02  # W3C's random-trace-id, which older SDKs have no name for
 _FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
+_NO_PARENT: Final = INVALID_SPAN.get_span_context()
 
 # What is used of a tracer beside its public attributes; checked with 1.42 to 1.45; 1.40 and 1.41 lack some.
 _PRIVATE: Final = ("_span_limits", "_instrumentation_scope", "_tracer_config", "_tracer_metrics")
 
 
 def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
-    identified, unmade = tuple.__new__, RecordingSpan.unmade
+    identified, unmade = tuple.__new__, object.__new__
 
     @functools.wraps(original)
     def start_span(  # noqa: PLR0917 - its signature
@@ -63,18 +65,21 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
         if type(self) is not Tracer or not self._tracer_config.is_enabled:
             options = (start_time, record_exception, set_status_on_exception)
             return original(self, name, context, kind, attributes, links, *options)
-        outer = (here() if context is None else context).get(SPAN_KEY)
-        parent = outer.get_span_context() if isinstance(outer, Span) else None
+        around = (here() if context is None else context).get(SPAN_KEY)
+        parent = around.get_span_context() if isinstance(around, Span) else None
         ids = self.id_generator
-        if parent is None or not parent.is_valid:
-            parent, trace_id, is_random = None, ids.generate_trace_id(), ids.is_trace_id_random()
+        # A SpanContext is a tuple; its properties are calls.
+        outer: tuple[int, int, bool, int, TraceState | None, bool] = _NO_PARENT if parent is None else parent
+        trace_id, _, _, outer_flags, state, is_valid = outer
+        if is_valid:
+            is_random = bool(outer_flags & _RANDOM)
         else:
-            trace_id, is_random = parent.trace_id, bool(parent.trace_flags & _RANDOM)
+            parent, outer_flags, state = None, _SAMPLED, None
+            trace_id, is_random = ids.generate_trace_id(), ids.is_trace_id_random()
         sampler = self.sampler
         if sampler is DEFAULT_ON:
-            is_sampled = is_recording = parent is None or bool(parent.trace_flags & _SAMPLED)
+            is_sampled = is_recording = bool(outer_flags & _SAMPLED)
             decision = Decision.RECORD_AND_SAMPLE if is_sampled else Decision.DROP
-            state = None if parent is None else parent.trace_state
         else:
             result = sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
             decision, state, attributes = result.decision, result.trace_state, result.attributes
@@ -90,7 +95,7 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
         record_end_metrics = self._tracer_metrics.start_span(parent, decision)
         if not is_recording:
             return NonRecordingSpan(own)
-        span = unmade()
+        span = unmade(RecordingSpan)
         span.make(
             self,
             name,

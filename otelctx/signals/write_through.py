@@ -16,6 +16,7 @@ from otelctx.core.here import here, span_in
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.signals.attributes import FIELDS, named
+from otelctx.signals.recording import RecordingSpan
 
 SET_EVENT: Final = "otelctx.set"
 UNSET_EVENT: Final = "otelctx.unset"
@@ -30,22 +31,25 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
     attributes, old = named(changes, view, request.hashes), named(before, view, {})
     withdrawn = sorted(name for name in old if name not in attributes)
     entry, inner = request.entry_span, span_in(here())
-    _write(entry, attributes, old)
+    teller = _write(entry, attributes, old)
     if inner is not entry:
-        _write(inner, attributes, old)
-    teller = inner if inner.is_recording() else entry
-    if request.writes <= MOST_EVENTS and teller.is_recording():
+        teller = _write(inner, attributes, old) or teller
+    if request.writes <= MOST_EVENTS and teller is not None:
         if attributes:
             teller.add_event(SET_EVENT, attributes)
         if withdrawn:
             teller.add_event(UNSET_EVENT, {FIELDS: withdrawn})
 
 
-def _write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> None:
-    """Write *attributes* to *span*, but for those that it has from somebody else; *old* is what it has from us."""
+def _write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> Span | None:
+    """Write *attributes* to *span*, but for those that it has from somebody else; return it if it records."""
     if not span.is_recording():
-        return
+        return None
+    if isinstance(span, RecordingSpan):
+        span.rewrite(attributes, old)
+        return span
     given = getattr(span, "attributes", None) or {}
     span.set_attributes(
         {name: value for name, value in attributes.items() if name not in given or given[name] == old.get(name)}
     )
+    return span

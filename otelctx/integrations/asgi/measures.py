@@ -36,14 +36,24 @@ class Measures:
             middleware.server_response_body_size_histogram,
         )
         self._request_sizes = (middleware.server_request_size_histogram, middleware.server_request_body_size_histogram)
+        self._are_kept = False
 
     def begin(self, attributes: dict[str, Any]) -> dict[str, Any] | None:
         """Count a request more; return what `end` needs, None where nothing is kept."""
-        if not _keeps(self._active) and not any(_keeps(duration) for duration in self._durations):
+        # Once there is a provider it stays.
+        if not self._are_kept and not self._find_out():
             return None
         active = self.semantics.active(attributes)
         self._active.add(1, active)
         return active
+
+    def _find_out(self) -> bool:
+        for instrument in (self._active, *self._durations):
+            # A proxy stands for an instrument that is made when a provider is set.
+            real = getattr(instrument, "_real_instrument", instrument)
+            if real is not None and not isinstance(real, (NoOpHistogram, NoOpUpDownCounter)):
+                self._are_kept = True
+        return self._are_kept
 
     def end(  # noqa: PLR0917
         self,
@@ -79,12 +89,6 @@ class Measures:
             for histogram, shown in zip(sizes, described, strict=True):
                 if histogram is not None and size is not None:
                     histogram.record(size, shown, context=context)
-
-
-def _keeps(instrument: Any) -> bool:
-    # A proxy stands for an instrument that is made when a provider is set.
-    instrument = getattr(instrument, "_real_instrument", instrument)
-    return instrument is not None and not isinstance(instrument, (NoOpHistogram, NoOpUpDownCounter))
 
 
 def content_length(headers: Any) -> int | None:

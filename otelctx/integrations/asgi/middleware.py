@@ -17,6 +17,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import set_span_in_context
 
 from otelctx.core.block import restore
+from otelctx.core.here import enter
 from otelctx.core.state import current_request
 from otelctx.core.watching import request_ended
 from otelctx.integrations.asgi.response import Failsafe, echoing, refusing, within_span
@@ -99,7 +100,7 @@ class OtelctxMiddleware:
             return
         context = open_for(scope, propagator().extract(scope, getter=Headers(scope)))
         exchange = self._exchange(scope, send)
-        token = attach(context if exchange is None else exchange.inside)
+        token = enter(context if exchange is None else exchange.inside)
         try:
             if exchange is None:
                 await self._serve(scope, receive, refusing(within_span(echoing(send, context), context), scope))

@@ -26,6 +26,7 @@ from opentelemetry.util.http import (
 
 from otelctx.boundaries.patches import Patch
 from otelctx.core.block import restore
+from otelctx.core.here import here
 from otelctx.core.state import current_request
 from otelctx.integrations.asgi.exchange import ROUTE_MARK, Exchange
 from otelctx.integrations.asgi.measures import Measures
@@ -100,7 +101,10 @@ class ServerSpan:
         """Return the exchange that serves the request of *scope*, or None if OpenTelemetry's middleware is to."""
         if self._measures is None or scope["type"] != "http":
             return None
-        if get_global_response_propagator() is not None or not is_http_instrumentation_enabled():
+        if get_global_response_propagator() is not None:
+            return None
+        # An empty Context, as under a server, suppresses nothing.
+        if here() and not is_http_instrumentation_enabled():
             return None
         return Exchange(self._middleware.tracer, self._measures, scope, send)
 
