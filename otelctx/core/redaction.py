@@ -43,10 +43,12 @@ class View:
     Attributes:
         hidden: those that do not show.
         altered: what turns the value of a field into what is shown for it.
+        names: the attributes that show them, those of another name.
     """
 
     hidden: frozenset[str] = frozenset()
     altered: Mapping[str, Alteration] = field(default_factory=dict[str, Alteration])
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def redact(self, values: dict[str, Any], memo: Memo | None = None) -> None:
         """

@@ -25,7 +25,6 @@ class Registry:
 
     Attributes:
         ahead, behind: the remote fields, the most important first, that leave before and after undeclared members.
-        attribute_of: by field name, the attribute that shows it on telemetry.
         in_logs, in_spans, in_metrics: what shows there, by field name.
         on_wire: what travels, by baggage key.
         stamped: the names that every log record has, without values.
@@ -33,7 +32,6 @@ class Registry:
 
     __slots__ = (
         "ahead",
-        "attribute_of",
         "attributes",
         "behind",
         "by_key",
@@ -66,7 +64,6 @@ class Registry:
         self.behind = tuple(field for field in remote if field.priority < 0)
         self.headers = _unique("header", ((field.header, field) for field in declared if field.header))
         self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
-        self.attribute_of: Mapping[str, str] = {field.name: name for name, field in self.attributes.items()}
         self.generated = tuple(field for field in declared if field.generate)
         self.echoed = tuple(field for field in declared if field.echo)
         self.in_logs = _view("logs", self.by_name, lambda field: field.log)
@@ -109,6 +106,9 @@ def _view(sink: Sink, fields: Mapping[str, Field], is_shown: Callable[[Field], b
             for name, action in actions.items()
             if action is not None and action != "drop"
         },
+        {name: field.attribute_name for name, field in fields.items() if name != field.attribute_name}
+        if sink != "wire"
+        else {},
     )
 
 

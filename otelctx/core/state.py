@@ -7,6 +7,7 @@ is found again when other code has cleared or replaced the baggage.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Final
 
@@ -51,6 +52,12 @@ def layer_in(context: Context) -> Layer | None:
     if isinstance(found, dict):
         layer.update(found)
     return layer
+
+
+def baggage_in(context: Context) -> Mapping[str, object]:
+    """Return the baggage of *context*, as `opentelemetry.baggage.get_all` does."""
+    found = context.get(_BAGGAGE_KEY)
+    return found if isinstance(found, dict) else {}
 
 
 def holds(context: Context, layer: Layer) -> bool:

@@ -22,7 +22,6 @@ from otelctx.propagation.ingress import Mode, believed
 T = TypeVar("T")
 
 _WHERE: Final = "; [otelctx.ingress] says what is accepted of whom"
-_NO_SPAN: Final = INVALID_SPAN.get_span_context()
 
 
 class Admission:
@@ -43,7 +42,9 @@ class Admission:
     def trace(self, before: Context, read: Context) -> Context:
         """Return *read*, which propagators made of *before*, with the remote span in it only if that is adopted."""
         mode = self._trust.trace
-        remote = _NO_SPAN if mode is Mode.CONTINUE else get_current_span(read).get_span_context()
+        if mode is Mode.CONTINUE:
+            return read
+        remote = get_current_span(read).get_span_context()
         if not remote.is_remote:
             return read
         count(f"ingress.trace_{mode.name.lower()}")
@@ -57,13 +58,13 @@ class Admission:
         self, members: Mapping[str, str], headers: Mapping[str, Sequence[str]]
     ) -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
         """Return those of baggage *members*, by key, and field *headers*, by name, that are accepted."""
-        declared = registry()
         if self._trust.baggage is Mode.IGNORE:
             if members or headers:
                 count("ingress.baggage_ignore")
             return {}, {}
         if self._trust.fields is None:
             return members, headers
+        declared = registry()
         return self._accepted(members, declared.by_key), self._accepted(headers, declared.headers)
 
     def _accepted(self, found: Mapping[str, T], fields: Mapping[str, Field]) -> dict[str, T]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
+from otelctx.core.here import with_span
 from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
@@ -48,13 +49,14 @@ def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
     That has the request but not the remote span: instrumentations take a current span for their parent in this
     process, and would make no server span.
     """
-    if layer_in(extracted) is None:
-        extracted = with_layer(extracted, Layer(Request()))
-    request = current_request(extracted)
-    if request is not None:
-        request.served = True
+    layer = layer_in(extracted)
+    if layer is None:
+        layer = Layer(Request())
+        extracted = with_layer(extracted, layer)
+    if layer.request is not None:
+        layer.request.served = True
     carrier[MARK] = extracted
-    return set_span_in_context(INVALID_SPAN, extracted)
+    return with_span(extracted, INVALID_SPAN)
 
 
 def entry_span_of(context: Context) -> Span:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from opentelemetry.baggage import get_all
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import CarrierT, Getter
 
@@ -15,7 +14,7 @@ from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request
-from otelctx.core.state import with_layer
+from otelctx.core.state import baggage_in, with_layer
 from otelctx.core.values import wire_text
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.peers import PEER_KEY
@@ -40,7 +39,7 @@ def received(
         members: baggage members that are not in the context.
         properties: those of *members*, as `codec.decode` returns them.
     """
-    found = {key: str(value) for key, value in get_all(context).items()}
+    found = {key: str(value) for key, value in baggage_in(context).items()}
     headers = {header: values for header in registry().headers if (values := getter.get(carrier, header))}
     came = Incoming({**found, **(members or {})}, properties or {}, headers)
     believed, broken = opened(came, required=admission.needs_seal)

@@ -13,7 +13,6 @@ from opentelemetry.util.types import AttributeValue
 
 from otelctx.core.layers import Layer
 from otelctx.core.redaction import Memo, View
-from otelctx.core.registry import registry
 from otelctx.core.values import attribute_value
 
 # Names attributes that are fields, so that a reader of the trace can tell them from the code's own: those that a
@@ -28,21 +27,20 @@ def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
     attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:
-        attribute_of = registry().attribute_of
-        attributes[FIELDS] = sorted(attribute_of.get(name, name) for name in bound if name not in view.hidden)
+        attributes[FIELDS] = sorted(view.names.get(name, name) for name in bound if name not in view.hidden)
     return attributes
 
 
 def named(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, AttributeValue]:
     """Return what *view* shows of *values*, by attribute name; *hashes* are those of the request."""
-    attribute_of, hidden = registry().attribute_of, view.hidden
+    names, hidden = view.names, view.hidden
     attributes: dict[str, AttributeValue] = {}
     for name, value in values.items():
         shown: AttributeValue | None = value if type(value) is str else attribute_value(value)
         if shown is not None and name not in hidden:
-            attributes[attribute_of.get(name, name)] = shown
+            attributes[names.get(name, name)] = shown
     for name, alter in view.altered.items():
-        attribute = attribute_of.get(name, name)
+        attribute = names.get(name, name)
         clear = attributes.get(attribute)
         if clear is not None:
             attributes[attribute] = alter(clear, hashes)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from enum import Enum
 from functools import wraps
 from typing import Final
 
@@ -24,36 +25,49 @@ from otelctx.boundaries.patches import Patch
 _OPENTELEMETRY: Final = "opentelemetry"
 
 
-def _ends_below_root(logger: logging.Logger) -> bool:
-    """Tell whether records of *logger* are written somewhere, but not by the root logger's handlers."""
-    if logger.name.partition(".")[0] == _OPENTELEMETRY:
-        return False
-    written = False
-    here: logging.Logger | None = logger
-    while here is not None and here.parent is not None:
-        written = written or any(not isinstance(handler, logging.NullHandler) for handler in here.handlers)
-        if not here.propagate:
-            return written
-        here = here.parent
-    return False
+class _Does(Enum):
+    """What a handler does with a record."""
+
+    NOTHING = "nothing"
+    WRITE = "write"
+    EXPORT = "export"
 
 
-def _is_opentelemetrys(handler: logging.Handler) -> bool:
-    kind = type(handler)
-    return kind.__name__ == "LoggingHandler" and kind.__module__.partition(".")[0] == _OPENTELEMETRY
+# By class of handler; asked for each record.
+_does: dict[type[logging.Handler], _Does] = {}
+_MOST_CLASSES: Final = 256
 
 
-def _reaches_only_opentelemetry(logger: logging.Logger) -> bool:
-    """Tell whether records of *logger* meet no handler but OpenTelemetry's, and do meet that."""
-    found = False
-    here: logging.Logger | None = logger
-    while here is not None:
-        if not all(_is_opentelemetrys(handler) for handler in here.handlers):
-            return False
-        found = found or bool(here.handlers)
-        here = here.parent if here.propagate else None
+def _find_out(kind: type[logging.Handler]) -> _Does:
+    if issubclass(kind, logging.NullHandler):
+        found = _Does.NOTHING
+    else:
+        is_opentelemetrys = kind.__name__ == "LoggingHandler" and kind.__module__.partition(".")[0] == _OPENTELEMETRY
+        found = _Does.EXPORT if is_opentelemetrys else _Does.WRITE
+    if len(_does) < _MOST_CLASSES:
+        _does[kind] = found
     return found
 
+
+def _met(logger: logging.Logger) -> tuple[set[_Does], bool]:
+    """Return what the handlers do that records of *logger* meet, and whether those of the root are not among them."""
+    met: set[_Does] = set()
+    here: logging.Logger | None = logger
+    while here is not None:
+        for handler in here.handlers:
+            kind = type(handler)
+            met.add(_does[kind] if kind in _does else _find_out(kind))
+        if not here.propagate:
+            return met, here.parent is not None
+        here = here.parent
+    return met, False
+
+
+def _is_opentelemetrys(logger: logging.Logger) -> bool:
+    return logger.name.partition(".")[0] == _OPENTELEMETRY
+
+
+_EXPORT_ALONE: Final = {_Does.EXPORT}
 
 Calling = Callable[[logging.Logger, logging.LogRecord], None]
 
@@ -62,12 +76,13 @@ def _bridging(original: Calling) -> Calling:
     @wraps(original)
     def callHandlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         original(self, record)
-        if logging.lastResort is not None and _reaches_only_opentelemetry(self):
-            if record.levelno >= logging.lastResort.level:
+        met, ends_below_root = _met(self)
+        if met == _EXPORT_ALONE:
+            if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
                 logging.lastResort.handle(record)
-        elif _ends_below_root(self):
+        elif ends_below_root and _Does.WRITE in met and _Does.EXPORT not in met and not _is_opentelemetrys(self):
             for handler in logging.root.handlers:
-                if _is_opentelemetrys(handler) and record.levelno >= handler.level:
+                if _find_out(type(handler)) is _Does.EXPORT and record.levelno >= handler.level:
                     handler.handle(record)
 
     return callHandlers

@@ -256,8 +256,9 @@ class RecordingSpan(Span):
 
     def is_entry(self) -> bool:
         """Tell whether it stands for what came in: a server's or consumer's, and the first one in this process."""
+        # The third part of a SpanContext, which is a tuple, is whether it is remote.
         kind, parent = self._kind, self._parent
-        return (kind is SpanKind.SERVER or kind is SpanKind.CONSUMER) and (parent is None or parent.is_remote)
+        return (kind is SpanKind.SERVER or kind is SpanKind.CONSUMER) and (parent is None or parent[2])
 
     def contents(self) -> SpanContents:
         """Return all that the span has to say, in one call for what are 13 properties."""

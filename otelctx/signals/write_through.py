@@ -29,7 +29,7 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
     """Write *changes* to the entry span of *request* and to the current span, those of them that record."""
     view = registry().in_spans
     attributes, old = named(changes, view, request.hashes), named(before, view, {})
-    withdrawn = sorted(name for name in old if name not in attributes)
+    withdrawn = [name for name in old if name not in attributes]
     entry, inner = request.entry_span, span_in(here())
     teller = _write(entry, attributes, old)
     if inner is not entry:
@@ -38,7 +38,7 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
         if attributes:
             teller.add_event(SET_EVENT, attributes)
         if withdrawn:
-            teller.add_event(UNSET_EVENT, {FIELDS: withdrawn})
+            teller.add_event(UNSET_EVENT, {FIELDS: sorted(withdrawn)})
 
 
 def _write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> Span | None:

@@ -184,7 +184,8 @@ class TestMemo:
 class TestView:
     def test_a_field_without_redaction_is_not_in_it(self) -> None:
         declare(Field("a"), Field("b", remote=True))
-        assert registry().in_logs == registry().in_spans == registry().on_wire == View()
+        assert registry().in_logs == registry().in_spans == View(names={"user_id": "user.id"})
+        assert registry().on_wire == View()
         assert registry().in_metrics.altered == {}
 
     def test_no_value_stays_none(self) -> None:

@@ -61,6 +61,13 @@ class TestBridge:
         logger.info("hello")
         assert bodies(exported) == ["hello"]
 
+    def test_so_is_what_a_logger_writes_that_has_opentelemetrys_handler_itself(
+        self, exported: Exporter, logger: logging.Logger
+    ) -> None:
+        logger.addHandler(logging.root.handlers[-1])
+        logger.info("hello")
+        assert bodies(exported) == ["hello"]
+
     def test_the_level_of_opentelemetrys_handler_holds(self, exported: Exporter, logger: logging.Logger) -> None:
         logger.debug("too low")
         assert bodies(exported) == []
@@ -99,6 +106,9 @@ LoggingInstrumentor().instrument()
 log_bridge.PATCH.install()
 logging.getLogger("shop").warning("low")
 logging.getLogger("shop").info("quiet")
+silent = logging.getLogger("library")
+silent.addHandler(logging.NullHandler())
+silent.warning("a library that keeps quiet")
 logging.basicConfig(format="mine %(message)s")
 logging.getLogger("shop").warning("high")
 """

@@ -8,10 +8,9 @@ spans for each ``send`` and ``receive``. But it attaches one Context, wraps ``se
 from __future__ import annotations
 
 from timeit import default_timer
-from typing import Any, Final, cast
+from typing import Final
 
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.asgi import get_default_span_details
 from opentelemetry.trace import SpanKind, Tracer
 
 from otelctx.core.here import with_span
@@ -57,8 +56,7 @@ class Exchange:
         self._measures = measures
         self._scope = scope
         self._send = send
-        name, more = get_default_span_details(cast("dict[str, Any]", scope))
-        self._attributes: dict[str, Any] = {**semantics.attributes.of(scope), **more}
+        name, self._attributes = semantics.descriptions.of(scope)
         self.span = span = tracer.start_span(name, context, SpanKind.SERVER, self._attributes)
         scope[SPAN_MARK] = span
         scope[ROUTE_MARK] = {}

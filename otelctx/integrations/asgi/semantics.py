@@ -15,7 +15,7 @@ from opentelemetry.semconv._incubating.attributes.http_attributes import HTTP_TA
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, Status, StatusCode
 from opentelemetry.util.types import AnyValue
 
-from otelctx.integrations.asgi.request_attributes import RequestAttributes
+from otelctx.integrations.asgi.descriptions import Descriptions
 from otelctx.integrations.asgi.types import Scope
 
 # Checked with 0.61b0 to 0.66b1.
@@ -58,7 +58,13 @@ class Semantics:
         """Ask in *mode*, OpenTelemetry's own object for it."""
         self._mode = mode
         self._answers: dict[int, Answer] = {}
-        self.attributes = RequestAttributes(asgi.collect_request_attributes, mode)
+        self.descriptions = Descriptions(self.describe)
+
+    def describe(self, scope: Scope) -> tuple[str, dict[str, Any]]:
+        """Return what OpenTelemetry says of the request of *scope*: the name of its span, and its attributes."""
+        given = cast("dict[str, Any]", scope)
+        name, more = asgi.get_default_span_details(given)
+        return name, {**asgi.collect_request_attributes(given, self._mode), **more}
 
     def answer(self, status: Any) -> Answer:
         """Return what *status*, as an application gives it, means."""
@@ -67,7 +73,10 @@ class Semantics:
             asked = _Asked()
             metric_attributes: dict[str, Any] = {}
             asgi.set_status_code(asked, status, metric_attributes, self._mode)
-            known = Answer(asked.told, asked.status, metric_attributes)
+            # To set a status that is unset changes nothing:
+            # https://opentelemetry.io/docs/specs/otel/trace/api/#set-status
+            told = None if asked.status is None or asked.status.is_unset else asked.status
+            known = Answer(asked.told, told, metric_attributes)
             if type(status) is int and 100 <= status < 1000:
                 self._answers[status] = known
         return known

@@ -1,4 +1,4 @@
-"""The attributes of a request are those that OpenTelemetry's ASGI instrumentation gives it."""
+"""The span of a request has the name and attributes that OpenTelemetry's ASGI instrumentation gives it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.instrumentation._semconv import _StabilityMode
-from opentelemetry.instrumentation.asgi import collect_request_attributes
+from opentelemetry.instrumentation.asgi import collect_request_attributes, get_default_span_details
 
-from otelctx.integrations.asgi.request_attributes import RequestAttributes
+from otelctx.integrations.asgi.semantics import Semantics
 
 MODES = [_StabilityMode.DEFAULT, _StabilityMode.HTTP, _StabilityMode.HTTP_DUP]
 
@@ -54,7 +54,12 @@ scopes = st.fixed_dictionaries(
 )
 
 # One for all examples, as a server has it: what is learnt of one request must be right for the next.
-learnt = {mode: RequestAttributes(collect_request_attributes, mode) for mode in MODES}
+learnt = {mode: Semantics(mode).descriptions for mode in MODES}
+
+
+def opentelemetrys(scope: dict[str, Any], mode: Any) -> tuple[str, dict[str, Any]]:
+    name, attributes = get_default_span_details(scope)
+    return name, {**collect_request_attributes(scope, mode), **attributes}
 
 
 @given(scopes, st.sampled_from(MODES))
@@ -73,34 +78,34 @@ learnt = {mode: RequestAttributes(collect_request_attributes, mode) for mode in 
     _StabilityMode.DEFAULT,
 )
 def test_they_are_what_opentelemetry_says(scope: dict[str, Any], mode: Any) -> None:
-    def outcome(collect: Any, *arguments: Any) -> object:
+    def outcome(describe: Any, *arguments: Any) -> object:
         try:
-            return collect(scope, *arguments)
+            return describe(scope, *arguments)
         except UnicodeDecodeError as error:
             return type(error)
 
-    assert outcome(collect_request_attributes, mode) == outcome(learnt[mode].of)
+    assert outcome(opentelemetrys, mode) == outcome(learnt[mode].of)
 
 
 def test_a_scope_with_little_in_it_is_described_too() -> None:
     scope: dict[str, Any] = {"type": "http", "headers": [], "path": "/x"}
 
-    assert collect_request_attributes(scope, _StabilityMode.DEFAULT) == learnt[_StabilityMode.DEFAULT].of(scope)
+    assert opentelemetrys(scope, _StabilityMode.DEFAULT) == learnt[_StabilityMode.DEFAULT].of(scope)
 
 
 def test_a_flood_of_hosts_and_agents_takes_no_more_memory_than_its_bound() -> None:
-    attributes = RequestAttributes(collect_request_attributes, _StabilityMode.DEFAULT)
+    descriptions = Semantics(_StabilityMode.DEFAULT).descriptions
     for number in range(2_000):
         headers = [(b"host", b"h%d" % number), (b"user-agent", b"a%d" % number)]
-        attributes.of({"type": "http", "method": "GET", "path": "/", "headers": headers, "query_string": b""})
+        descriptions.of({"type": "http", "method": "GET", "path": "/", "headers": headers, "query_string": b""})
 
-    assert len(attributes._kinds) <= 256
-    assert len(attributes._agents) <= 256
+    assert len(descriptions._kinds) <= 256
+    assert len(descriptions._agents) <= 256
 
 
 def test_what_one_request_does_with_its_attributes_is_not_seen_by_the_next() -> None:
-    attributes = RequestAttributes(collect_request_attributes, _StabilityMode.DEFAULT)
+    descriptions = Semantics(_StabilityMode.DEFAULT).descriptions
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": [(b"user-agent", b"x")]}
-    attributes.of(scope)["http.status_code"] = 500
+    descriptions.of(scope)[1]["http.status_code"] = 500
 
-    assert collect_request_attributes(scope, _StabilityMode.DEFAULT) == attributes.of(scope)
+    assert opentelemetrys(scope, _StabilityMode.DEFAULT) == descriptions.of(scope)

@@ -1,5 +1,5 @@
 """
-The attributes of a request's server span: what OpenTelemetry's ASGI instrumentation says, asked once a kind of request.
+A request's server span, its name and attributes: what OpenTelemetry's ASGI instrumentation says, asked once a kind.
 
 Requests of one kind differ in their path and their client only. What the installed version says of a kind is learnt
 from it with marks in the places of those two, and filled in from then on. So semantic conventions, of every version
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from otelctx.integrations.asgi.types import Scope
 
-Collect = Callable[[Scope, Any], dict[str, Any]]
+Describe = Callable[[Scope], tuple[str, dict[str, Any]]]
 
 # A path that is written into a URL as it is, whoever parses that.
 _SIMPLE_PATH: Final = re.compile(r"/[0-9A-Za-z/_.~-]*")
@@ -28,25 +28,24 @@ _PORT: Final = 47110815
 _MOST: Final = 256
 
 
-class RequestAttributes:
-    """The attributes of requests, learnt from *collect*, which is ``collect_request_attributes``."""
+class Descriptions:
+    """What is said of requests, learnt from *describe*, which says it of a scope."""
 
-    def __init__(self, collect: Collect, mode: Any) -> None:
-        """Learn from *collect*, in its stability *mode*."""
-        self._collect = collect
-        self._mode = mode
+    def __init__(self, describe: Describe) -> None:
+        """Learn from *describe*."""
+        self._describe = describe
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
         self._agents: dict[bytes, dict[str, Any]] = {}
 
-    def of(self, scope: Scope) -> dict[str, Any]:
-        """Return the attributes of the HTTP request of *scope*."""
+    def of(self, scope: Scope) -> tuple[str, dict[str, Any]]:
+        """Return the name and the attributes of the server span of the HTTP request of *scope*."""
         headers = scope["headers"]
         hosts = [value for name, value in headers if len(name) == 4 and name.lower() == b"host"]
         agents = [value for name, value in headers if len(name) == 10 and name.lower() == b"user-agent"]
         path, client, server = scope["path"], scope.get("client"), scope.get("server")
         is_simple = len(hosts) <= 1 and len(agents) <= 1 and not scope.get("query_string")
         if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or all(client)):
-            return self._collect(scope, self._mode)
+            return self._describe(scope)
         key = (
             scope.get("method"),
             scope.get("scheme"),
@@ -60,7 +59,7 @@ class RequestAttributes:
             kind = self._learn(scope)
             _remember(self._kinds, key, kind)
         if not kind.is_usable:
-            return self._collect(scope, self._mode)
+            return self._describe(scope)
         attributes = kind.filled(path, client)
         for agent in agents:
             found = self._agents.get(agent)
@@ -68,7 +67,7 @@ class RequestAttributes:
                 found = self._learn_agent(agent)
                 _remember(self._agents, agent, found)
             attributes.update(found)
-        return attributes
+        return kind.name + path, attributes
 
     def _learn(self, scope: Scope) -> _Kind:
         marked = {
@@ -77,26 +76,28 @@ class RequestAttributes:
             "headers": [(name, value) for name, value in scope["headers"] if name.lower() != b"user-agent"],
             "client": None if scope.get("client") is None else (_CLIENT, _PORT),
         }
-        return _Kind(self._collect(marked, self._mode))
+        return _Kind(*self._describe(marked))
 
     def _learn_agent(self, agent: bytes) -> dict[str, Any]:
         without: Scope = {"type": "http", "headers": []}
-        added = self._collect({**without, "headers": [(b"user-agent", agent)]}, self._mode)
-        known = self._collect(without, self._mode)
+        _, added = self._describe({**without, "headers": [(b"user-agent", agent)]})
+        _, known = self._describe(without)
         return {name: value for name, value in added.items() if name not in known}
 
 
 class _Kind:
     """What requests of one kind have in common, and where their path and their client go."""
 
-    __slots__ = ("_clients", "_common", "_paths", "_ports", "_urls", "is_usable")
+    __slots__ = ("_clients", "_common", "_paths", "_ports", "_urls", "is_usable", "name")
 
-    def __init__(self, marked: dict[str, Any]) -> None:
+    def __init__(self, name: str, marked: dict[str, Any]) -> None:
+        self.name = name.removesuffix(_PATH)
         self._common = marked
         texts = {name: value for name, value in marked.items() if isinstance(value, str)}
         # A mark that was taken apart cannot be filled in.
         whole = {name: value for name, value in texts.items() if value == _CLIENT or value.endswith(_PATH)}
-        self.is_usable = not any(_MARK in value for name, value in texts.items() if name not in whole)
+        rest = [self.name, *(value for name, value in texts.items() if name not in whole)]
+        self.is_usable = name.endswith(_PATH) and not any(_MARK in text for text in rest)
         self._paths = tuple(name for name, value in texts.items() if value == _PATH)
         self._urls = tuple(
             (name, value.removesuffix(_PATH))
