@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import time_ns
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Event, ReadableSpan, Span
+from opentelemetry.sdk.trace import Event, EventBase, ReadableSpan, Span
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 
@@ -183,13 +183,13 @@ class RecordingSpan(Span):
         else:
             super().add_event(name, attributes, timestamp)
 
-    def _add_event(self, event: Event) -> None:
+    def _add_event(self, event: EventBase) -> None:
         with self._lock:
             if self._end_time is not None:
                 _logger.warning("Tried calling _add_event on an ended span.")
                 return
             told = self._told
-            told.append(event)
+            told.append(cast("Event", event))  # there is no other kind
             while self._limits.max_events is not None and len(told) > self._limits.max_events:
                 del told[0]
                 self._dropped_events += 1
