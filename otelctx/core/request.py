@@ -43,6 +43,7 @@ class Request:
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
         served: it was opened at the edge of a server, for a message that came in.
         hashes: by field name, the value that was hashed last for telemetry, and its hash.
+        stamped: what was put on its last log record, and of which `shown` values and which span that is made.
         writes: how often its values were changed.
         listeners: called with the request, each change after it was made, and what was there before; they must not
             raise.
@@ -61,6 +62,7 @@ class Request:
         "origins",
         "properties",
         "served",
+        "stamped",
         "values",
         "writes",
     )
@@ -81,6 +83,7 @@ class Request:
         self.broken_seal: tuple[str, str] | None = None
         self.entry_span: Span = INVALID_SPAN
         self.hashes: Memo = {}
+        self.stamped: tuple[Mapping[str, Any], SpanContext, Mapping[str, Any]] | None = None
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()

@@ -46,7 +46,7 @@ def install() -> None:
         return
     _installed = True
     _install_propagator()
-    log_records.install()
+    log_records.PATCH.install()
     log_bridge.PATCH.install()
     tracing.install()
     quiet.install()
@@ -83,7 +83,7 @@ def uninstall() -> None:
     quiet.uninstall()
     tracing.uninstall()
     log_bridge.PATCH.uninstall()
-    log_records.uninstall()
+    log_records.PATCH.uninstall()
     if _propagators is not None and get_global_textmap() is _propagators[1]:
         set_global_textmap(_propagators[0])
 

@@ -42,7 +42,7 @@ _LEVEL_COLOURS: Final = {
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record carries beyond the standard attributes: fields first, then what the caller gave."""
+    """Return what a record carries beyond the standard attributes, declared fields first."""
     found = {key: value for key, value in record.__dict__.items() if key not in _STANDARD and value is not None}
     declared = [name for name in registry().by_name if name in found]
     trace = [name for name in _TRACE if name in found]

@@ -76,6 +76,11 @@ def _bridging(original: Calling) -> Calling:
     @wraps(original)
     def callHandlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         original(self, record)
+        for handler in logging.root.handlers:
+            if _does.get(type(handler)) is not _Does.WRITE:
+                break
+        else:  # nothing at the root exports
+            return
         met, ends_below_root = _met(self)
         if met == _EXPORT_ALONE:
             if logging.lastResort is not None and record.levelno >= logging.lastResort.level:

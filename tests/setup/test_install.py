@@ -22,7 +22,7 @@ def patched():
     import flask.app, gunicorn.glogging, hypercorn.app_wrappers, uvicorn.config, uvicorn.server, werkzeug.serving
     import django.core.handlers.wsgi, granian.server.mp
     return [
-        logging.getLogRecordFactory(), logging.Logger.callHandlers, threading.Thread.start, ThreadPoolExecutor.submit,
+        logging.Logger.makeRecord, logging.Logger.callHandlers, threading.Thread.start, ThreadPoolExecutor.submit,
         ProcessPoolExecutor.submit, flask.app.Flask.__call__, gunicorn.glogging.Logger.access,
         hypercorn.app_wrappers.ASGIWrapper.__init__, uvicorn.config.Config.load, uvicorn.server.Server.capture_signals,
         werkzeug.serving.WSGIRequestHandler.log, django.core.handlers.wsgi.WSGIHandler.__call__,

@@ -20,11 +20,9 @@ from otelctx.signals.formatters import ConsoleFormatter, JsonFormatter
 
 @pytest.fixture(autouse=True)
 def _installed() -> Iterator[None]:
-    before = logging.getLogRecordFactory()
-    log_records.install()
+    log_records.PATCH.install()
     yield
-    log_records.uninstall()
-    logging.setLogRecordFactory(before)
+    log_records.PATCH.uninstall()
 
 
 def record(message: str = "hello %s", *args: object, level: int = logging.INFO, **rest: Any) -> logging.LogRecord:
@@ -55,11 +53,11 @@ class TestJsonFormatter:
         assert isinstance(entry, dict)
         return entry
 
-    def test_it_has_message_fields_extras_and_trace_in_this_order(self, tracer: Tracer) -> None:
+    def test_it_has_message_declared_fields_others_and_trace_in_this_order(self, tracer: Tracer) -> None:
         with otelctx.request(request_id="r", user_id="Jürgen", step="one"), tracer.start_as_current_span("x"):
             entry = self.entry(record("hello %s", "you", extra={"size": 3}))
         assert [*entry] == [
-            *("time", "level", "logger", "message", "request_id", "user_id", "step", "size"),
+            *("time", "level", "logger", "message", "request_id", "user_id", "size", "step"),
             *("trace_id", "span_id", "trace_flags"),
         ]
         assert (entry["level"], entry["logger"], entry["message"]) == ("INFO", "shop.orders", "hello you")

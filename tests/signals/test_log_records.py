@@ -26,13 +26,13 @@ def factory() -> Iterator[Factory]:
     """The factory of before, put back in the end."""
     before = logging.getLogRecordFactory()
     yield before
-    log_records.uninstall()
+    log_records.PATCH.uninstall()
     logging.setLogRecordFactory(before)
 
 
 @pytest.fixture
 def logger(factory: Factory) -> Iterator[tuple[logging.Logger, list[logging.LogRecord]]]:
-    log_records.install()
+    log_records.PATCH.install()
     records: list[logging.LogRecord] = []
 
     class Kept(logging.Handler):
@@ -44,7 +44,7 @@ def logger(factory: Factory) -> Iterator[tuple[logging.Logger, list[logging.LogR
     logger.handlers = [Kept()]
     yield logger, records
     logger.handlers = []
-    log_records.uninstall()
+    log_records.PATCH.uninstall()
 
 
 Logged = tuple[logging.Logger, list[logging.LogRecord]]
@@ -114,7 +114,7 @@ class TestCopies:
         assert type(pickle.loads(pickle.dumps(vars(duplicate)))) is dict
 
     def test_a_queue_and_its_listener_keep_them(self, factory: Factory) -> None:
-        log_records.install()
+        log_records.PATCH.install()
         queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
         written: list[Any] = []
 
@@ -150,10 +150,10 @@ class TestOtherFactories:
     @pytest.mark.parametrize("first", ["ours", "theirs"])
     def test_both_work_in_either_order_and_theirs_wins(self, factory: Factory, first: str) -> None:
         if first == "ours":
-            log_records.install()
+            log_records.PATCH.install()
         logging.setLogRecordFactory(self.marking(logging.getLogRecordFactory()))
         if first == "theirs":
-            log_records.install()
+            log_records.PATCH.install()
         with otelctx.request(request_id="r", user_id="alice"):
             record: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None, extra={"request_id": "extra"})
         assert (record.theirs, record.user_id, record.request_id) == ("theirs", "theirs", "extra")
@@ -162,12 +162,12 @@ class TestOtherFactories:
     def test_opentelemetrys_works_in_either_order(self, factory: Factory, tracer: Tracer, first: str) -> None:
         instrumentor = LoggingInstrumentor()
         if first == "ours":
-            log_records.install()
+            log_records.PATCH.install()
         # It would also set a format, if the root logger had no handler; under pytest it has.
         instrumentor.instrument(set_logging_format=True, enable_log_auto_instrumentation=False)
         try:
             if first == "theirs":
-                log_records.install()
+                log_records.PATCH.install()
             with otelctx.request(request_id="r"), tracer.start_as_current_span("x") as span:
                 record: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
             assert record.otelTraceID == record.trace_id == format_trace_id(span.get_span_context().trace_id)
@@ -175,25 +175,57 @@ class TestOtherFactories:
         finally:
             instrumentor.uninstrument()
 
-    def test_uninstalling_puts_the_very_same_factory_back(self, factory: Factory) -> None:
-        log_records.install()
-        log_records.install()
-        assert logging.getLogRecordFactory() is not factory
-        log_records.uninstall()
-        assert logging.getLogRecordFactory() is factory
+    def test_a_record_that_was_made_elsewhere_stays_as_it_is(self, factory: Factory) -> None:
+        log_records.PATCH.install()
+        with otelctx.request(request_id="here"):
+            record: Any = logging.makeLogRecord({"msg": "x", "request_id": "there"})
+        assert (record.request_id, hasattr(record, "trace_id")) == ("there", False)
 
-    def test_under_a_factory_of_somebody_else_it_falls_silent_and_works_again(self, factory: Factory) -> None:
-        log_records.install()
-        theirs = self.marking(logging.getLogRecordFactory())
-        logging.setLogRecordFactory(theirs)
-        log_records.uninstall()
-        assert logging.getLogRecordFactory() is theirs
+    def test_uninstalling_puts_the_very_same_function_back(self) -> None:
+        before = logging.Logger.makeRecord
+        log_records.PATCH.install()
+        log_records.PATCH.install()
+        assert logging.Logger.makeRecord is not before
+        log_records.PATCH.uninstall()
+        assert logging.Logger.makeRecord is before
+
+
+class TestStampsAreMadeOnce:
+    """What is kept between two records is never a stale value."""
+
+    def test_a_value_that_is_set_between_two_is_on_the_second(self, logger: Logged) -> None:
+        log, records = logger
+        with otelctx.request(request_id="r", user_id="alice"):
+            log.info("one")
+            otelctx.set(user_id="bob")
+            log.info("two")
+        assert [record.user_id for record in records] == ["alice", "bob"]  # type: ignore[attr-defined]
+
+    def test_so_is_another_span(self, logger: Logged, tracer: Tracer) -> None:
+        log, records = logger
         with otelctx.request(request_id="r"):
-            record = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
-            assert not hasattr(record, "request_id")
-            log_records.install()
-            again: Any = logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
-        assert (again.request_id, again.theirs) == ("r", "theirs")
+            spans = []
+            for _ in range(2):
+                with tracer.start_as_current_span("x") as span:
+                    spans.append(format_span_id(span.get_span_context().span_id))
+                    log.info("in it")
+        assert [record.span_id for record in records] == spans  # type: ignore[attr-defined]
+
+    def test_so_is_a_field_that_is_declared_between_two(self, logger: Logged) -> None:
+        log, records = logger
+        with otelctx.request(card="4111"):
+            log.info("one")
+            otelctx.declare(Field("card", log=False))
+            log.info("two")
+        assert [getattr(record, "card", None) for record in records] == ["4111", None]
+
+    def test_what_a_handler_does_with_a_record_is_not_seen_by_the_next(self, logger: Logged) -> None:
+        log, records = logger
+        with otelctx.request(user_id="alice"):
+            log.info("one")
+            records[0].user_id = "changed"
+            log.info("two")
+        assert records[1].user_id == "alice"  # type: ignore[attr-defined]
 
 
 class TestAnHonestRecord:

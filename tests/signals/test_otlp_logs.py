@@ -47,13 +47,11 @@ class Exported:
 
 @pytest.fixture
 def exported() -> Iterator[Exported]:
-    before = logging.getLogRecordFactory()
-    log_records.install()
+    log_records.PATCH.install()
     exported = Exported()
     yield exported
     exported.logger.handlers = []
-    log_records.uninstall()
-    logging.setLogRecordFactory(before)
+    log_records.PATCH.uninstall()
 
 
 class TestStdlib:
@@ -110,7 +108,7 @@ class TestApi:
 
 class TestRecordsEmittedElsewhere:
     def test_a_record_of_no_request_gets_nothing_of_the_request_that_flushes_it(self, exported: Exported) -> None:
-        log_records.install()
+        log_records.PATCH.install()
         (target,) = exported.logger.handlers
         exported.logger.handlers = [logging.handlers.MemoryHandler(2, target=target)]
         exported.logger.info("outside")
@@ -121,7 +119,7 @@ class TestRecordsEmittedElsewhere:
         assert inside["user.id"] == "alice"
 
     def test_a_record_of_one_request_gets_nothing_of_another(self, exported: Exported) -> None:
-        log_records.install()
+        log_records.PATCH.install()
         (target,) = exported.logger.handlers
         exported.logger.handlers = [logging.handlers.MemoryHandler(2, target=target)]
         with otelctx.request(request_id="anonymous"):

@@ -94,15 +94,13 @@ class Process:
 
 @pytest.fixture
 def process() -> Iterator[Process]:
-    before = logging.getLogRecordFactory()
     metrics._seen.clear()
     use_keys([b"k" * 32])
-    log_records.install()
+    log_records.PATCH.install()
     process = Process()
     yield process
     process.logger.handlers = []
-    log_records.uninstall()
-    logging.setLogRecordFactory(before)
+    log_records.PATCH.uninstall()
     metrics._seen.clear()
 
 
