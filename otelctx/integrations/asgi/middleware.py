@@ -12,12 +12,11 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.context import attach
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.trace import INVALID_SPAN
 
 from otelctx.core.block import restore
-from otelctx.core.here import enter
+from otelctx.core.here import enter, with_span
 from otelctx.core.state import current_request
 from otelctx.core.watching import request_ended
 from otelctx.integrations.asgi.response import Failsafe, echoing, refusing, within_span
@@ -109,6 +108,6 @@ class OtelctxMiddleware:
         finally:
             if not self._owns_task:
                 restore(token)
-            elif exchange is None:
-                attach(set_span_in_context(entry_span_of(context), context))
+            elif exchange is None and (span := entry_span_of(context)) is not INVALID_SPAN:
+                enter(with_span(context, span))
             request_ended(current_request(context))
