@@ -270,7 +270,8 @@ class RecordingSpan(Span):
             self._kind,
             self._start_time,
             self._end_time,
-            self._values,
+            # Once it has ended nobody writes to them.
+            self._values.copy() if self._end_time is None else self._values,
             self._dropped,
             self.events if self._told else (),
             self._dropped_events,

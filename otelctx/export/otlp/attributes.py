@@ -30,12 +30,14 @@ class AttributeEncoder:
         # By type: 1 and True are the same key of a dict. Of tuples, those of text.
         self._known: dict[type, dict[str, dict[Any, bytes]]] = {int: {}, bool: {}, type(None): {}, tuple: {}}
 
-    def add_to(self, parts: list[bytes], attributes: Mapping[str, Any] | None) -> None:
-        """Append the fields of *attributes*; what cannot be encoded is left out, counted and reported."""
-        if attributes is None:
-            return
+    def add_to(self, parts: list[bytes], attributes: Mapping[str, Any]) -> None:
+        """
+        Append the fields of *attributes*, which nobody changes meanwhile: a `snapshot`.
+
+        What cannot be encoded is left out, counted and reported.
+        """
         before, known = self._before_texts, self._known
-        for key, value in snapshot(attributes).items():
+        for key, value in attributes.items():
             kind = type(value)
             if kind is str:
                 try:
@@ -58,7 +60,7 @@ class AttributeEncoder:
     def encode(self, attributes: Mapping[str, Any] | None) -> bytes:
         """Return the fields of *attributes*."""
         parts: list[bytes] = []
-        self.add_to(parts, attributes)
+        self.add_to(parts, snapshot(attributes))
         return b"".join(parts)
 
     def _text(self, key: str, value: str) -> bytes:
@@ -81,13 +83,15 @@ class AttributeEncoder:
             return b""
 
 
-def snapshot(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+def snapshot(attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """
     Return *attributes* as they are now, as a plain dict if at all possible.
 
     The SDK's own mapping takes a lock to iterate and a call for each item; its `copy`, which a view on it has too, is
     one copy of the dict inside.
     """
+    if attributes is None:
+        return {}
     try:
         copied: Mapping[str, Any] = attributes.copy()  # type: ignore[attr-defined]
     except AttributeError:

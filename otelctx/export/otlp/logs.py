@@ -12,7 +12,7 @@ from typing import Final
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 
-from otelctx.export.otlp.attributes import AttributeEncoder
+from otelctx.export.otlp.attributes import AttributeEncoder, snapshot
 from otelctx.export.otlp.grouping import Refused, encode_each, report_refused
 from otelctx.export.otlp.values import any_value
 from otelctx.export.otlp.wire import (
@@ -76,7 +76,7 @@ class _LogEncoder:
         parts.append(self._severity_texts[text])
         body = any_value(record.body)
         parts += (_BODY, varint(len(body)), body)
-        self._attributes.add_to(parts, record.attributes)
+        self._attributes.add_to(parts, snapshot(record.attributes))
         if dropped := readable.dropped_attributes:
             parts.append(uint32_field(_DROPPED_ATTRIBUTES, dropped))
         if record.trace_flags:

@@ -18,7 +18,7 @@ from opentelemetry.sdk.metrics.export import (
     NumberDataPoint,
 )
 
-from otelctx.export.otlp.attributes import AttributeEncoder
+from otelctx.export.otlp.attributes import AttributeEncoder, snapshot
 from otelctx.export.otlp.wire import (
     FIXED64,
     LENGTH,
@@ -106,7 +106,7 @@ class PointEncoder:
             parts += [length_delimited(_NUMBER_EXEMPLARS, self._exemplar_of(each)) for each in point.exemplars]
         if is_int:
             parts += (_NUMBER_INT, sfixed64(value))
-        self._number.add_to(parts, point.attributes)
+        self._number.add_to(parts, snapshot(point.attributes))
         return b"".join(parts)
 
     def histogram(self, point: HistogramDataPoint) -> bytes:
@@ -126,14 +126,14 @@ class PointEncoder:
         parts.append(self._bounds_field)
         if point.exemplars:
             parts += [length_delimited(_EXEMPLARS, self._exemplar_of(exemplar)) for exemplar in point.exemplars]
-        self._attributes.add_to(parts, point.attributes)
+        self._attributes.add_to(parts, snapshot(point.attributes))
         parts += (_optional_double(_MIN, point.min), _optional_double(_MAX, point.max))
         return b"".join(parts)
 
     def exponential_histogram(self, point: ExponentialHistogramDataPoint) -> bytes:
         """Return the body of an ExponentialHistogramDataPoint."""
         parts: list[bytes] = []
-        self._exponential.add_to(parts, point.attributes)
+        self._exponential.add_to(parts, snapshot(point.attributes))
         parts += (
             fixed64_field(_START, point.start_time_unix_nano),
             fixed64_field(_TIME, point.time_unix_nano),
@@ -159,7 +159,7 @@ class PointEncoder:
             parts += (_EXEMPLAR_TRACE_ID, exemplar.trace_id.to_bytes(16, "big"))
         if is_int:
             parts += (_EXEMPLAR_INT, sfixed64(exemplar.value))
-        self._exemplar.add_to(parts, exemplar.filtered_attributes)
+        self._exemplar.add_to(parts, snapshot(exemplar.filtered_attributes))
         return b"".join(parts)
 
 

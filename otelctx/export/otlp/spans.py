@@ -13,9 +13,9 @@ from typing import Final
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import DEFAULT_TRACE_STATE, Link, SpanKind, Status, StatusCode
 
-from otelctx.export.otlp.attributes import AttributeEncoder
+from otelctx.export.otlp.attributes import AttributeEncoder, snapshot
 from otelctx.export.otlp.grouping import Refused, encode_each, report_refused
-from otelctx.export.otlp.stored import reader_of
+from otelctx.export.otlp.stored import Readers
 from otelctx.export.otlp.wire import (
     FIXED32,
     FIXED64,
@@ -88,20 +88,28 @@ def encode_spans(spans: Sequence[ReadableSpan], refused: Refused = report_refuse
 class _SpanEncoder:
     """Encodes the spans of one batch."""
 
-    __slots__ = ("_attributes", "_event_attributes", "_link_attributes", "_names", "_status", "_status_field")
+    __slots__ = (
+        "_attributes",
+        "_event_attributes",
+        "_link_attributes",
+        "_names",
+        "_readers",
+        "_status",
+        "_status_field",
+    )
 
     def __init__(self) -> None:
         self._attributes = AttributeEncoder(_ATTRIBUTES)
         self._event_attributes = AttributeEncoder(_EVENT_ATTRIBUTES)
         self._link_attributes = AttributeEncoder(_LINK_ATTRIBUTES)
         self._names: dict[str, bytes] = {}
+        self._readers = Readers()
         # Nearly all spans of a batch have the one status that the SDK begins with.
         self._status: Status | None = None
         self._status_field = b""
 
     def encode(self, span: ReadableSpan) -> bytes:
         """Return the body of a Span."""
-        span_type: type = type(span)
         (
             context,
             parent,
@@ -116,28 +124,37 @@ class _SpanEncoder:
             links,
             dropped_links,
             status,
-        ) = reader_of(span_type)(span)
+        ) = self._readers[type(span)](span)
         trace_id, span_id, _, _, trace_state, _ = context
-        parts = [_TRACE_ID, trace_id.to_bytes(16, "big"), _SPAN_ID, span_id.to_bytes(8, "big")]
+        state = before_parent_id = parent_id = b""
+        after = _LOCAL
         if trace_state is not DEFAULT_TRACE_STATE and trace_state:
-            parts.append(text_field(_TRACE_STATE, ",".join(f"{key}={value}" for key, value in trace_state.items())))
-        flags = _LOCAL
+            state = text_field(_TRACE_STATE, ",".join(f"{key}={value}" for key, value in trace_state.items()))
         if parent is not None:
-            _, parent_id, remote, _, _, _ = parent
-            parts.append(_PARENT_SPAN_ID)
-            parts.append(parent_id.to_bytes(8, "big"))
-            if remote:
-                flags = _REMOTE
+            _, number, is_remote, _, _, _ = parent
+            before_parent_id, parent_id = _PARENT_SPAN_ID, number.to_bytes(8, "big")
+            if is_remote:
+                after = _REMOTE
         try:
-            parts.append(self._names[name])
+            name_field = self._names[name]
         except KeyError:
-            self._names[name] = field = text_field(_NAME, name)
-            parts.append(field)
-        parts.append(_KINDS[id(kind)])
+            name_field = self._names[name] = text_field(_NAME, name)
         if start and end:
-            parts.append(_times(_START, start, _END, end))
+            times = _times(_START, start, _END, end)
         else:
-            parts += (fixed64_field(_START, start), fixed64_field(_END, end))
+            times = fixed64_field(_START, start) + fixed64_field(_END, end)
+        parts = [
+            _TRACE_ID,
+            trace_id.to_bytes(16, "big"),
+            _SPAN_ID,
+            span_id.to_bytes(8, "big"),
+            state,
+            before_parent_id,
+            parent_id,
+            name_field,
+            _KINDS[id(kind)],
+            times,
+        ]
         self._attributes.add_to(parts, attributes)
         if dropped_attributes:
             parts.append(uint32_field(_DROPPED_ATTRIBUTES, dropped_attributes))
@@ -150,20 +167,22 @@ class _SpanEncoder:
         if status is not self._status:
             self._status_field, self._status = _status(status), status
         parts.append(self._status_field)
-        parts.append(flags)
+        parts.append(after)
         return b"".join(parts)
 
     def _event(self, event: Event) -> bytes:
         parts = [fixed64_field(_EVENT_TIME, event.timestamp), text_field(_EVENT_NAME, event.name)]
-        self._event_attributes.add_to(parts, event.attributes)
-        parts.append(uint32_field(_EVENT_DROPPED_ATTRIBUTES, event.dropped_attributes))
+        self._event_attributes.add_to(parts, snapshot(event.attributes))
+        if dropped := event.dropped_attributes:
+            parts.append(uint32_field(_EVENT_DROPPED_ATTRIBUTES, dropped))
         return b"".join(parts)
 
     def _link(self, link: Link) -> bytes:
         context = link.context
         parts = [_TRACE_ID, context.trace_id.to_bytes(16, "big"), _SPAN_ID, context.span_id.to_bytes(8, "big")]
-        self._link_attributes.add_to(parts, link.attributes)
-        parts.append(uint32_field(_LINK_DROPPED_ATTRIBUTES, link.dropped_attributes))
+        self._link_attributes.add_to(parts, snapshot(link.attributes))
+        if dropped := link.dropped_attributes:
+            parts.append(uint32_field(_LINK_DROPPED_ATTRIBUTES, dropped))
         parts.append(_REMOTE_LINK if context.is_remote else _LOCAL_LINK)
         return b"".join(parts)
 

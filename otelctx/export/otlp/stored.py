@@ -6,8 +6,9 @@ asks for types at each count. That takes 3 µs, where all of the encoding is to 
 just what they store are read by the private names below, ours by a call, and all others through their properties.
 Whether the names still mean what they did is tried out once, on a span made for it.
 
-Private names used, in `opentelemetry.sdk.trace.ReadableSpan`, opentelemetry-sdk 1.40 to 1.45: `_context`, `_parent`,
-`_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links`, `_status`.
+Private names used, in opentelemetry-sdk 1.40 to 1.45: of `opentelemetry.sdk.trace.ReadableSpan`, `_context`, `_parent`,
+`_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links` and `_status`; of
+`opentelemetry.attributes.BoundedAttributes`, `_dict`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, Span
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
+from otelctx.export.otlp.attributes import snapshot
 from otelctx.signals.recording import RecordingSpan, SpanContents
 
 _PROPERTIES: Final = (
@@ -49,7 +51,7 @@ def read_published(span: ReadableSpan) -> SpanContents:
         span.kind,
         span.start_time,
         span.end_time,
-        span.attributes or {},
+        snapshot(span.attributes),
         span.dropped_attributes,
         span.events,
         span.dropped_events,
@@ -72,7 +74,7 @@ def read_stored(span: ReadableSpan) -> SpanContents:
             span._kind,  # noqa: SLF001 - the same
             span._start_time,  # noqa: SLF001 - the same
             span._end_time,  # noqa: SLF001 - the same
-            attributes,
+            attributes._dict if span._end_time else attributes.copy(),  # noqa: SLF001 - the same
             attributes.dropped,
             tuple(events) if events else (),
             events.dropped,
@@ -85,17 +87,26 @@ def read_stored(span: ReadableSpan) -> SpanContents:
         return read_published(span)
 
 
-@lru_cache(maxsize=64)
+class Readers(dict[type, Callable[[Any], SpanContents]]):
+    """How to read each type of span: those of one batch, so that no type is held for longer."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], SpanContents]:
+        """Find out how to read spans of *kind*."""
+        reader = self[kind] = reader_of(kind)
+        return reader
+
+
 def reader_of(kind: type[Any]) -> Callable[[Any], SpanContents]:
     """Return the quickest function that reads spans of that type right."""
     if kind is RecordingSpan:
         return RecordingSpan.contents
     is_plain = all(getattr(kind, name) is getattr(ReadableSpan, name) for name in _PROPERTIES)
     is_plain = is_plain and kind.get_span_context in (ReadableSpan.get_span_context, Span.get_span_context)
-    return read_stored if is_plain and _names_hold() else read_published
+    return read_stored if is_plain and names_hold() else read_published
 
 
-def _names_hold() -> bool:
+@lru_cache(maxsize=1)
+def names_hold() -> bool:
     """Tell whether a span of this SDK stores what it publishes under the names that are read here."""
     link = Link(SpanContext(3, 4, is_remote=False, trace_flags=TraceFlags(1)))
     attributes = BoundedAttributes(attributes={"key": "value"})

@@ -106,11 +106,11 @@ class TestStored:
 
     def test_names_that_mean_something_else_are_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ReadableSpan, "start_time", property(lambda span: span._start_time + 1))
-        stored.reader_of.cache_clear()
+        stored.names_hold.cache_clear()
         try:
             assert stored.reader_of(ReadableSpan) is stored.read_published
         finally:
-            stored.reader_of.cache_clear()
+            stored.names_hold.cache_clear()
 
     def test_names_that_are_gone_are_not_missed(self) -> None:
         class Elsewhere(ReadableSpan):
