@@ -41,6 +41,17 @@ oldest: $(READY) ## run the tests of the lower floors with the oldest OpenTeleme
 soak: $(READY) ## 1,000,000 requests through mixed boundaries, every value checked; ARGS="--minutes 5" shortens it
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+.PHONY: bench bench-quick
+bench: $(VENV)/.bench ## measure everything beside its peers, and keep the results; ARGS="span --python PATH" narrows it
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.bench ## the cases with targets in under two minutes, beside the last results; ARGS as above
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
+
+$(VENV)/.bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@touch $@
+
 bench-collector: $(READY) ## what a span costs the real collector, for each configuration
 	@$(BIN)/python -m benchmarks.collector
 

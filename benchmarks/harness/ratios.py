@@ -1,0 +1,65 @@
+"""
+Ratios: the numbers of one turn divided by each other, and their median over all turns.
+
+Two numbers of one turn were taken under the same load, so their ratio holds on a busy machine; the numbers do not.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.harness.case import OURS, Case
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some numbers, and their quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        """Return that of *numbers*, of which there is at least one."""
+        if len(numbers) == 1:
+            return cls(numbers[0], numbers[0], numbers[0])
+        low, median, high = statistics.quantiles(numbers, n=4, method="inclusive")
+        return cls(median, low, high)
+
+    def overlaps(self, other: Spread) -> bool:
+        """Tell whether the two have something in common, and so may be the same."""
+        return self.low <= other.high and other.low <= self.high
+
+
+def summary(case: Case, turns: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, Any]:
+    """Return what is kept of a case: each number of each contender, and our ratio to each of the others."""
+    numbers = {
+        contender: {name: asdict(Spread.of([turn[name] for turn in taken])) for name in taken[0]}
+        for contender, taken in turns.items()
+        if taken
+    }
+    ratios = {
+        contender: asdict(Spread.of(found))
+        for contender in turns
+        if contender not in {OURS, case.over} and (found := pairs(case, turns, contender))
+    }
+    return {"measure": case.measure, "numbers": numbers, "ratios": ratios}
+
+
+def pairs(case: Case, turns: Mapping[str, Sequence[Mapping[str, float]]], other: str) -> list[float]:
+    """Return, turn by turn, our number divided by that of *other*; what `Case.over` takes is taken off both."""
+    base = [turn[case.measure] for turn in turns[case.over]] if case.over in turns else []
+    ours = [turn[case.measure] for turn in turns.get(OURS, ())]
+    theirs = [turn[case.measure] for turn in turns[other]]
+    if not base:
+        base = [0.0] * len(ours)
+    return [(mine - off) / (its - off) for mine, its, off in zip(ours, theirs, base, strict=False) if its - off > 0]
+
+
+def is_met(case: Case, ratio: float, target: float) -> bool:
+    """Tell whether *ratio* reaches *target*."""
+    return ratio >= target if case.is_rate else ratio <= target
