@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test oldest matrix soak bench-boundaries bench-privacy bench-codec bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test oldest matrix soak bench-boundaries bench-privacy bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,9 +57,6 @@ bench-collector: $(READY) ## what a span costs the real collector, for each conf
 
 bench-boundaries: $(READY) ## what each boundary costs, beside plain Python and OpenTelemetry's instrumentor
 	@$(BIN)/python benchmarks/boundaries.py $(ARGS)
-
-bench-codec: $(READY) ## what encoding and decoding baggage costs, beside OpenTelemetry Python and JS
-	@$(BIN)/python benchmarks/codec.py $(ARGS)
 
 bench-delivery: $(READY) ## what an outage of the collector costs, beside the plain SDK; ARGS="--minutes 10" for a longer one
 	@$(BIN)/python -m benchmarks.delivery $(ARGS)

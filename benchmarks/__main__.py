@@ -14,7 +14,7 @@ from benchmarks.harness.results import committed, keep, summarised
 from benchmarks.harness.rounds import Effort, measure
 from benchmarks.harness.tables import table
 
-GROUPS = ("store", "log", "span", "request")
+GROUPS = ("store", "codec", "log", "span", "request", "server", "export", "growth", "start")
 QUICK = Effort(turns=7, seconds=0.02)
 WHOLE = Effort(turns=31, seconds=0.06)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmarks.cases.asgi import App, answering, serving
 from benchmarks.cases.log_lines import FORMAT, ID_FORMAT, RECIPE_FORMAT, log_line, unseen
+from benchmarks.cases.peers import traced_by_peers
 from benchmarks.harness.case import Group, Work
 
 RAW: Final = "no telemetry"
@@ -26,6 +27,7 @@ DESTINATION: Final = {
 GROUP: Final = Group("request")
 fields_only = GROUP.case("fields only, one log line", targets={"asgi-correlation-id": 1})
 traced = GROUP.case("traced, one log line", targets={RECIPE: 0.2})
+peers = GROUP.case("traced, one plain log line", quick=False)
 calling = GROUP.case("traced, a child span and an outgoing call", targets={RECIPE: 0.2})
 everything = GROUP.case("traced, with metrics and OTLP logs", targets={RECIPE: 0.35})
 sampled_out = GROUP.case("sampled out, one log line", targets={RECIPE: 0.25})
@@ -180,6 +182,25 @@ def _recipe() -> Work:
 @traced.contender("otelctx")
 def _traced() -> Work:
     return serving(of_ours())
+
+
+@peers.contender("otelctx")
+def _with_plain_line() -> Work:
+    from benchmarks.cases.recipes import ours
+
+    _provided(signals=False, options={})
+    return serving(ours(answering(setting_user(log_line()))))
+
+
+@peers.contender("OTel ASGI middleware")
+def _otel_alone() -> Work:
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+    _provided(signals=False, options={})
+    return serving(OpenTelemetryMiddleware(answering(log_line()), exclude_spans=["receive", "send"]))
+
+
+traced_by_peers(peers)
 
 
 @calling.contender(RECIPE)

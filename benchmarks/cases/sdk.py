@@ -22,13 +22,19 @@ RESOURCE = Resource({"service.name": "shop", "service.version": "1.4.2", "host.n
 SAMPLED_OUT = ParentBased(ALWAYS_OFF)
 
 
-class _NoSpans(SpanExporter):
+class NoSpans(SpanExporter):
+    """Takes spans, and sends nothing."""
+
     def export(self, spans: Sequence[Any]) -> SpanExportResult:  # noqa: ARG002 - the interface
+        """Take *spans*."""
         return SpanExportResult.SUCCESS
 
 
-class _NoLogs(LogRecordExporter):
+class NoLogs(LogRecordExporter):
+    """Takes log records, and sends nothing."""
+
     def export(self, batch: Sequence[Any]) -> LogRecordExportResult:  # noqa: ARG002 - the interface
+        """Take *batch*."""
         return LogRecordExportResult.SUCCESS
 
     def shutdown(self) -> None:
@@ -42,7 +48,7 @@ class _NoLogs(LogRecordExporter):
 def trace_with(exporter: SpanExporter | None = None, sampler: Sampler = DEFAULT_ON) -> TracerProvider:
     """Make the global provider of tracers, and return it."""
     provider = TracerProvider(sampler, RESOURCE, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter or _NoSpans()))
+    provider.add_span_processor(BatchSpanProcessor(exporter or NoSpans()))
     trace.set_tracer_provider(provider)
     return provider
 
@@ -57,6 +63,6 @@ def measure_metrics() -> InMemoryMetricReader:
 def log_records(exporter: LogRecordExporter | None = None) -> LoggerProvider:
     """Make the global provider of loggers, and return it."""
     provider = LoggerProvider(RESOURCE, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(exporter or _NoLogs()))
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter or NoLogs()))
     set_logger_provider(provider)
     return provider

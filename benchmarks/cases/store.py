@@ -32,19 +32,19 @@ _var: ContextVar[dict[str, Any]] = ContextVar("fields")
 
 
 @cache
-def _opened() -> None:
+def opened() -> None:
     """Open a request for as long as the process lives."""
     import otelctx
 
     otelctx.declare(*(otelctx.Field(name, remote=True) for name in EIGHT))
-    _opened.block = otelctx.request(user_id="alice", request_id="r1")  # type: ignore[attr-defined]
-    _opened.block.__enter__()  # type: ignore[attr-defined]
+    opened.block = otelctx.request(user_id="alice", request_id="r1")  # type: ignore[attr-defined]
+    opened.block.__enter__()  # type: ignore[attr-defined]
 
 
 def _ours(case: Case) -> Callable[[Callable[[], Callable[[], object]]], None]:
     def register(make: Callable[[], Callable[[], object]]) -> None:
         def contender() -> Work:
-            _opened()
+            opened()
             return repeated(make())
 
         case.contenders["otelctx"] = contender
@@ -180,7 +180,8 @@ def _var_bind_eight() -> object:
     return _var.reset(token)
 
 
-def _in_baggage(fields: dict[str, str]) -> Work:
+def in_baggage(fields: dict[str, str]) -> Work:
+    """Return the work that puts *fields* into baggage, attaches that, and detaches it."""
     from opentelemetry.baggage import set_baggage
     from opentelemetry.context import attach, detach, get_current
 
@@ -195,12 +196,12 @@ def _in_baggage(fields: dict[str, str]) -> Work:
 
 @bind_one.contender(BAGGAGE)
 def _baggage_bind() -> Work:
-    return _in_baggage({"user_id": "bob"})
+    return in_baggage({"user_id": "bob"})
 
 
 @bind_eight.contender(BAGGAGE)
 def _baggage_bind_eight() -> Work:
-    return _in_baggage(EIGHT)
+    return in_baggage(EIGHT)
 
 
 @_ours(request)
@@ -221,7 +222,7 @@ def _var_request() -> object:
 
 @request.contender(BAGGAGE)
 def _baggage_request() -> Work:
-    return _in_baggage({"user_id": "bob"})
+    return in_baggage({"user_id": "bob"})
 
 
 @_ours(snapshot)

@@ -31,17 +31,21 @@ class Case:
         name: says what one call of it does.
         measure: which of a turn's numbers counts; ``cpu`` and ``wall`` are microseconds for one call.
         targets: the most that our number may be of that of the contender, or, for a rate, the least.
+        also: further numbers of a turn that count, each with its targets.
         over: the contender whose number is taken off all others before they are compared.
         quick: belongs to ``make bench-quick``.
         calls: how often the work is done in a turn; 0 for as often as fits the time.
+        turns: the most of them; 0 for as many as are asked for.
     """
 
     name: str
     measure: str = "cpu"
     targets: Mapping[str, float] = field(default_factory=dict)
+    also: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     over: str = ""
     quick: bool = True
     calls: int = 0
+    turns: int = 0
     contenders: dict[str, Contender] = field(default_factory=dict)
 
     def contender(self, name: str) -> Callable[[Contender], Contender]:
@@ -54,9 +58,14 @@ class Case:
         return register
 
     @property
-    def is_rate(self) -> bool:
-        """Whether more is better."""
-        return self.measure.endswith("/s")
+    def measures(self) -> dict[str, Mapping[str, float]]:
+        """All numbers that count, with their targets."""
+        return {self.measure: self.targets, **self.also}
+
+
+def is_rate(measure: str) -> bool:
+    """Tell whether more of *measure* is better."""
+    return measure.endswith("/s")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.harness.case import OURS, Case
+from benchmarks.harness.case import OURS, Case, is_rate
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,33 @@ def summary(case: Case, turns: Mapping[str, Sequence[Mapping[str, float]]]) -> d
         if taken
     }
     ratios = {
-        contender: asdict(Spread.of(found))
-        for contender in turns
-        if contender not in {OURS, case.over} and (found := pairs(case, turns, contender))
+        measure: {
+            contender: asdict(Spread.of(found))
+            for contender in turns
+            if contender not in {OURS, case.over} and (found := pairs(case, turns, contender, measure))
+        }
+        for measure in case.measures
     }
-    return {"measure": case.measure, "numbers": numbers, "ratios": ratios}
+    return {"numbers": numbers, "ratios": ratios}
 
 
-def pairs(case: Case, turns: Mapping[str, Sequence[Mapping[str, float]]], other: str) -> list[float]:
-    """Return, turn by turn, our number divided by that of *other*; what `Case.over` takes is taken off both."""
-    base = [turn[case.measure] for turn in turns[case.over]] if case.over in turns else []
-    ours = [turn[case.measure] for turn in turns.get(OURS, ())]
-    theirs = [turn[case.measure] for turn in turns[other]]
-    if not base:
-        base = [0.0] * len(ours)
+def pairs(
+    case: Case, turns: Mapping[str, Sequence[Mapping[str, float]]], other: str, measure: str | None = None
+) -> list[float]:
+    """
+    Return, turn by turn, our number divided by that of *other*.
+
+    What `Case.over` takes is taken off both, of the measure of the case and of no other.
+    """
+    measure = measure or case.measure
+    ours = [turn[measure] for turn in turns.get(OURS, ())]
+    theirs = [turn[measure] for turn in turns[other]]
+    base = [0.0] * len(ours)
+    if case.over in turns and measure == case.measure:
+        base = [turn[measure] for turn in turns[case.over]]
     return [(mine - off) / (its - off) for mine, its, off in zip(ours, theirs, base, strict=False) if its - off > 0]
 
 
-def is_met(case: Case, ratio: float, target: float) -> bool:
-    """Tell whether *ratio* reaches *target*."""
-    return ratio >= target if case.is_rate else ratio <= target
+def is_met(measure: str, ratio: float, target: float) -> bool:
+    """Tell whether *ratio* of two numbers of *measure* reaches *target*."""
+    return ratio >= target if is_rate(measure) else ratio <= target

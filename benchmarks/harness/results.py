@@ -74,10 +74,11 @@ def committed(group: str) -> dict[str, Any]:
     return found
 
 
-def before(kept: dict[str, Any], python: str, case: str, contender: str) -> Spread | None:
+def before(kept: dict[str, Any], python: str, case: str, measure: str, contender: str) -> Spread | None:
     """Return the ratio that *kept* has, of the same series of Python."""
     series = ".".join(python.split(".")[:2])
-    ratio = kept.get(series, {}).get("cases", {}).get(case, {}).get("ratios", {}).get(contender)
+    ratios = kept.get(series, {}).get("cases", {}).get(case, {}).get("ratios", {})
+    ratio = ratios.get(measure, {}).get(contender)
     return None if ratio is None else Spread(**ratio)
 
 

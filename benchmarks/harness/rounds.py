@@ -31,10 +31,12 @@ class Effort:
     Attributes:
         turns: of each contender.
         seconds: about what a turn takes.
+        most_calls: in a turn of a case that says how many; 0 for as many as it says.
     """
 
     turns: int
     seconds: float
+    most_calls: int = 0
 
 
 @dataclass
@@ -128,13 +130,15 @@ def _rounds(
     group: Group, cases: Mapping[str, list[str]], workers: Mapping[str, Worker], effort: Effort
 ) -> dict[str, Turns]:
     calls = {
-        (name, contender): _calls(workers[contender], group.cases[name], effort.seconds)
+        (name, contender): _calls(workers[contender], group.cases[name], effort)
         for name, contenders in cases.items()
         for contender in contenders
     }
     found: dict[str, Turns] = {name: {one: [] for one in contenders} for name, contenders in cases.items()}
     for turn in range(effort.turns):
         for name, contenders in cases.items():
+            if 0 < group.cases[name].turns <= turn:
+                continue
             for contender in rotated(contenders, turn):
                 found[name][contender].append(workers[contender].turn(name, calls[name, contender]))
     return found
@@ -147,13 +151,13 @@ def rotated(contenders: Sequence[str], turn: int) -> Iterator[str]:
     yield from contenders[:first]
 
 
-def _calls(worker: Worker, case: Case, seconds: float) -> int:
+def _calls(worker: Worker, case: Case, effort: Effort) -> int:
     """Return how many calls fill a turn; asking for it warms the worker up."""
     if case.calls:
-        return case.calls
+        return min(case.calls, effort.most_calls or case.calls)
     calls = 1
     while True:
         spent = worker.turn(case.name, calls)["wall"] * calls / 1e6
-        if spent > seconds / 3 or calls >= _MOST_CALLS:
-            return max(1, round(calls * seconds / spent))
+        if spent > effort.seconds / 3 or calls >= _MOST_CALLS:
+            return max(1, round(calls * effort.seconds / spent))
         calls *= 4

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from benchmarks.harness.case import OURS, Case, Group
+from benchmarks.harness.case import Case, Group, is_rate
 from benchmarks.harness.ratios import Spread, is_met
 from benchmarks.harness.results import before
 
@@ -22,9 +22,16 @@ def table(group: Group, python: str, cases: Mapping[str, Any], last: dict[str, A
     yield Text(_columns("", "median", "quartiles", "otelctx ÷", "target", "last"), "dim")
     for name, found in cases.items():
         case = group.cases[name]
-        yield Text(f"{name}, {_UNITS.get(case.measure, case.measure)}")
-        for contender, numbers in found["numbers"].items():
-            yield _line(case, contender, numbers, found["ratios"].get(contender), before(last, python, name, contender))
+        for measure, targets in case.measures.items():
+            yield Text(f"{name}, {_UNITS.get(measure, measure)}{_over(case, measure)}")
+            for contender, numbers in found["numbers"].items():
+                ratio = found["ratios"][measure].get(contender)
+                former = before(last, python, name, measure, contender)
+                yield _line(measure, contender, numbers, ratio, targets.get(contender), former)
+
+
+def _over(case: Case, measure: str) -> str:
+    return f"; ratios over {case.over}" if case.over and measure == case.measure else ""
 
 
 def _columns(name: str, median: str, quartiles: str, ratio: str, *more: str) -> str:
@@ -32,20 +39,24 @@ def _columns(name: str, median: str, quartiles: str, ratio: str, *more: str) -> 
     return f"{name:<30.30} {median:>7} {quartiles:>12} {ratio:>9} {target:>10} {last:>7}"
 
 
-def _line(
-    case: Case, contender: str, numbers: Mapping[str, Any], ratios: Mapping[str, float] | None, last: Spread | None
+def _line(  # noqa: PLR0917
+    measure: str,
+    contender: str,
+    numbers: Mapping[str, Any],
+    ratios: Mapping[str, float] | None,
+    target: float | None,
+    last: Spread | None,
 ) -> Text:
-    number = Spread(**numbers[case.measure])
+    number = Spread(**numbers[measure])
     cells = [f"  {contender}", short(number.median), f"{short(number.low)}-{short(number.high)}"]
-    if contender == OURS or ratios is None:
+    if ratios is None:
         return Text(_columns(*cells, ""))
     ratio = Spread(**ratios)
-    target = case.targets.get(contender)
-    met = target is None or is_met(case, ratio.median, target)
-    said = "" if target is None else f"{'≥' if case.is_rate else '≤'} {target:g} {'met' if met else 'NOT'}"
+    met = target is None or is_met(measure, ratio.median, target)
+    said = "" if target is None else f"{'≥' if is_rate(measure) else '≤'} {target:g} {'met' if met else 'NOT'}"
     line = Text(_columns(*cells, f"{ratio.median:.3f}", said, ""), "" if met else "red")
     if last is not None:
-        worse = (ratio.median > last.median) != case.is_rate
+        worse = (ratio.median > last.median) != is_rate(measure)
         style = "" if last.overlaps(ratio) else "red" if worse else "green"
         line = line[:-7] + Text(f"{last.median:7.3f}", style)
     return line

@@ -42,16 +42,25 @@ def test_spreads_that_overlap_may_be_the_same(one, other, expected):
 def test_a_summary_has_no_ratio_to_ourselves_or_to_the_base():
     found = summary(Case("a", over="raw"), turns(raw=[10], otelctx=[12], other=[20]))
 
-    assert found["ratios"] == {"other": {"median": 0.2, "low": 0.2, "high": 0.2}}
+    assert found["ratios"] == {"cpu": {"other": {"median": 0.2, "low": 0.2, "high": 0.2}}}
     assert set(found["numbers"]) == {"raw", "otelctx", "other"}
 
 
 def test_a_summary_without_us_has_numbers_only():
-    assert summary(Case("a"), turns(other=[20]))["ratios"] == {}
+    assert summary(Case("a"), turns(other=[20]))["ratios"] == {"cpu": {}}
 
 
 def test_a_time_is_to_be_low_and_a_rate_high():
-    assert is_met(Case("a"), 0.2, 0.2)
-    assert not is_met(Case("a"), 0.21, 0.2)
-    assert is_met(Case("a", measure="spans/s"), 8.5, 8)
-    assert not is_met(Case("a", measure="spans/s"), 7.5, 8)
+    assert is_met("cpu", 0.2, 0.2)
+    assert not is_met("cpu", 0.21, 0.2)
+    assert is_met("spans/s", 8.5, 8)
+    assert not is_met("spans/s", 7.5, 8)
+
+
+def test_what_the_base_takes_is_left_in_the_other_numbers_of_a_case():
+    case = Case("a", over="raw", also={"p99": {"other": 0.5}})
+    taken = {"raw": 10, "otelctx": 12, "other": 20}
+    found = summary(case, {one: [{"cpu": number, "p99": number}] for one, number in taken.items()})
+
+    assert found["ratios"]["cpu"]["other"]["median"] == 0.2
+    assert found["ratios"]["p99"]["other"]["median"] == 0.6

@@ -14,7 +14,7 @@ from benchmarks.harness.tables import table
 def entry(ratio, target=None):
     spread = {"median": ratio, "low": ratio, "high": ratio}
     numbers = {contender: {"cpu": spread} for contender in ("otelctx", "other")}
-    return {"measure": "cpu", "numbers": numbers, "ratios": {"other": spread}}
+    return {"numbers": numbers, "ratios": {"cpu": {"other": spread}}}
 
 
 def lines(group, found, last):
@@ -27,8 +27,8 @@ def test_measuring_one_case_again_leaves_the_others(tmp_path):
 
     kept = read(tmp_path / "span.json")
     assert kept["3.13"]["python"] == "3.13.1"
-    assert before(kept, "3.13.2", "root", "other") == Spread(0.5, 0.5, 0.5)
-    assert before(kept, "3.13.2", "child", "other") == Spread(0.3, 0.3, 0.3)
+    assert before(kept, "3.13.2", "root", "cpu", "other") == Spread(0.5, 0.5, 0.5)
+    assert before(kept, "3.13.2", "child", "cpu", "other") == Spread(0.3, 0.3, 0.3)
 
 
 def test_another_python_has_results_of_its_own_in_order(tmp_path):
@@ -37,7 +37,7 @@ def test_another_python_has_results_of_its_own_in_order(tmp_path):
 
     kept = read(tmp_path / "span.json")
     assert list(kept) == ["3.9", "3.11", "3.13"]
-    assert before(kept, "3.12.1", "root", "other") is None
+    assert before(kept, "3.12.1", "root", "cpu", "other") is None
 
 
 def test_numbers_are_kept_with_four_figures(tmp_path):

@@ -1,21 +1,23 @@
-// OpenTelemetry's own baggage propagator, as two functions.
+// OpenTelemetry's own propagators, of baggage and of both W3C headers, as functions.
 import { ROOT_CONTEXT, defaultTextMapGetter, defaultTextMapSetter, propagation } from "@opentelemetry/api";
-import { W3CBaggagePropagator } from "@opentelemetry/core";
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
 
 const propagator = new W3CBaggagePropagator();
 
-export function extract(carrier) {
-  return propagator.extract(ROOT_CONTEXT, carrier, defaultTextMapGetter);
+export const composite = new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), propagator] });
+
+export function extract(carrier, by = propagator) {
+  return by.extract(ROOT_CONTEXT, carrier, defaultTextMapGetter);
 }
 
-export function withMembers(members) {
+export function withMembers(members, context = ROOT_CONTEXT) {
   const entries = Object.fromEntries(Object.entries(members).map(([key, value]) => [key, { value }]));
-  return propagation.setBaggage(ROOT_CONTEXT, propagation.createBaggage(entries));
+  return propagation.setBaggage(context, propagation.createBaggage(entries));
 }
 
-export function inject(context) {
+export function inject(context, by = propagator) {
   const carrier = {};
-  propagator.inject(context, carrier, defaultTextMapSetter);
+  by.inject(context, carrier, defaultTextMapSetter);
   return carrier;
 }
 

@@ -1,23 +1,34 @@
-// The same propagator, timed: a line with the cases in, a line with microseconds of its own CPU time for each out.
+// The same propagators, timed: a line with work in, a line with microseconds of CPU and of time for each call out.
 //
-//   {"case": {"encode": {"key": "value"}, "calls": 100}, "other": {"decode": ["header"], "calls": 100}}
-//   → {"case": 1.5, "other": 2.5}
+//   {"encode": {"key": "value"}, "calls": 100}         baggage alone
+//   {"decode": ["header"], "calls": 100}
+//   {"inject": {"key": "value"}, "traceparent": "00-…", "calls": 100}      with the trace's header
+//   {"extract": {"traceparent": "00-…", "baggage": "key=value"}, "calls": 100}
+//   → {"cpu": 1.5, "wall": 1.5}
 import { createInterface } from "node:readline";
-import { extract, inject, withMembers } from "./propagator.mjs";
+import { composite, extract, inject, withMembers } from "./propagator.mjs";
 
-function timed({ encode, decode, calls }) {
-  const context = encode && withMembers(encode);
-  const carrier = { baggage: decode };
-  const began = process.cpuUsage();
-  for (let call = 0; call < calls; call += 1) {
-    if (context) inject(context);
-    else extract(carrier);
+function call(asked) {
+  if (asked.encode) {
+    const context = withMembers(asked.encode);
+    return () => inject(context);
   }
-  const { user, system } = process.cpuUsage(began);
-  return (user + system) / calls;
+  if (asked.inject) {
+    const context = withMembers(asked.inject, extract({ traceparent: asked.traceparent }, composite));
+    return () => inject(context, composite);
+  }
+  if (asked.extract) return () => extract(asked.extract, composite);
+  const carrier = { baggage: asked.decode };
+  return () => extract(carrier);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const cases = Object.entries(JSON.parse(line));
-  process.stdout.write(`${JSON.stringify(Object.fromEntries(cases.map(([name, asked]) => [name, timed(asked)])))}\n`);
+  const asked = JSON.parse(line);
+  const work = call(asked);
+  const began = process.hrtime.bigint();
+  const before = process.cpuUsage();
+  for (let made = 0; made < asked.calls; made += 1) work();
+  const { user, system } = process.cpuUsage(before);
+  const wall = Number(process.hrtime.bigint() - began) / 1000;
+  process.stdout.write(`${JSON.stringify({ cpu: (user + system) / asked.calls, wall: wall / asked.calls })}\n`);
 }
