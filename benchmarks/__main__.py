@@ -10,13 +10,15 @@ import sys
 from rich.console import Console
 
 from benchmarks.harness.case import Group, group_of
+from benchmarks.harness.page import PAGE, PLOT, filled, parts, rows
+from benchmarks.harness.plot import plot
 from benchmarks.harness.results import committed, keep, summarised
 from benchmarks.harness.rounds import Effort, measure
 from benchmarks.harness.tables import table
 
 GROUPS = ("store", "codec", "log", "span", "request", "server", "export", "growth", "start")
 QUICK = Effort(turns=7, seconds=0.02)
-WHOLE = Effort(turns=31, seconds=0.06)
+WHOLE = Effort(turns=21, seconds=0.05)
 
 
 def chosen(group: Group, words: list[str], *, quick: bool) -> list[str]:
@@ -38,7 +40,11 @@ def main() -> None:
     )
     parser.add_argument("--turns", type=int, help="of each contender")
     parser.add_argument("--list", action="store_true", help="print the names of all cases and contenders")
+    parser.add_argument("--page", action="store_true", help="measure nothing; write docs/performance.*")
     options = parser.parse_args()
+    if options.page:
+        write_page()
+        return
     effort = QUICK if options.quick else WHOLE
     if options.turns:
         effort = Effort(options.turns, effort.seconds)
@@ -65,6 +71,14 @@ def run(group: Group, names: list[str], python: str, effort: Effort, console: Co
         console.print(f"Without {who}: {why}")
     if kept:
         keep(group.name, measured.python, found)
+        write_page()
+
+
+def write_page() -> None:
+    """Fill the page and draw the plot that are made of the results."""
+    groups = [group_of(name) for name in GROUPS]
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), parts(groups)), "utf-8")
+    PLOT.write_text(plot(rows(groups)), "utf-8")
 
 
 if __name__ == "__main__":
