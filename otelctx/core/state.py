@@ -67,7 +67,14 @@ def holds(context: Context, layer: Layer) -> bool:
 
 def current_layer(context: Context | None = None) -> Layer | None:
     """Return the layer that code sees here, or in *context* if one is given."""
-    return current_layer_of(layer_in(here())) if context is None else layer_in(context)
+    if context is not None:
+        return layer_in(context)
+    context = here()
+    layer = context.get(_BAGGAGE_KEY)
+    # Nearly always: nothing to derive, and in a request that was opened.
+    if type(layer) is Layer and type(layer.request) is Request:
+        return layer
+    return current_layer_of(layer_in(context))
 
 
 def current_layer_of(layer: Layer | None) -> Layer | None:
@@ -95,7 +102,8 @@ def with_layer(context: Context, layer: Layer | None) -> Context:
         dict.pop(result, _LAYER_KEY, None)
         dict.pop(result, _BAGGAGE_KEY, None)
     else:
-        dict.update(result, {_LAYER_KEY: layer, _BAGGAGE_KEY: layer})
+        dict.__setitem__(result, _LAYER_KEY, layer)
+        dict.__setitem__(result, _BAGGAGE_KEY, layer)
     return result
 
 

@@ -38,9 +38,11 @@ def get(name: str, default: object = _UNSET) -> object:
     'charge'
     """
     layer = current_layer()
+    value = ABSENT if layer is None else layer.find(name)
+    if value is not None and value is not ABSENT:
+        return value
     declared = registry()
     field = declared.by_name.get(name)
-    value = ABSENT if layer is None else layer.find(name)
     if value is ABSENT and field is None:
         declared.check(name)
         value = None if layer is None else layer.undeclared().get(name)

@@ -17,7 +17,7 @@ from otelctx.boundaries.patches import Patch
 from otelctx.core.here import here, span_in
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
-from otelctx.core.state import current_layer_of, layer_in
+from otelctx.core.state import current_layer
 from otelctx.core.values import attribute_value
 
 Making = Callable[..., logging.LogRecord]
@@ -40,9 +40,8 @@ def stamps() -> Mapping[str, Any]:
     them.
     """
     view = registry().in_logs
-    context = here()
-    layer = current_layer_of(layer_in(context))
-    span = span_in(context).get_span_context()
+    layer = current_layer()
+    span = span_in(here()).get_span_context()
     if layer is None:
         return _with_ids(_by_name({}, view, {}), span)
     request = layer.request
