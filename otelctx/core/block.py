@@ -14,9 +14,10 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, detach
 
 from otelctx.core import generator_context
+from otelctx.core.here import enter
 from otelctx.core.steps import driven, wrapper_of
 
 P = ParamSpec("P")
@@ -62,7 +63,7 @@ class Block(ABC):
         """Make the block's Context current."""
         if self._token is not None:
             raise RuntimeError(f"This {type(self).__name__} block is entered already; make a new one for each use")
-        self._token = attach(self._context())
+        self._token = enter(self._context())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

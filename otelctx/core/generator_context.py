@@ -22,7 +22,8 @@ from opentelemetry.context import Context
 _HELPERS: Final = frozenset(
     {
         *("contextlib", "opentelemetry.context", "opentelemetry.trace", "opentelemetry.sdk.trace"),
-        *("opentelemetry.util._decorator", "otelctx.core.block", "otelctx.core.verbs", "otelctx.signals.tracing"),
+        *("opentelemetry.util._decorator", "otelctx.core.here", "otelctx.core.block", "otelctx.core.verbs"),
+        "otelctx.signals.tracing",
     }
 )
 # A generator that is stepped by one of these is the two halves of a block around somebody, who is to see its values.

@@ -7,13 +7,14 @@ here. A runtime context of somebody's own, named in ``OTEL_PYTHON_CONTEXT``, is 
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar, Token
 from typing import Any, Final
 
 from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
-from otelctx.core.generator_context import GeneratorContext
+from otelctx.core.generator_context import GeneratorContext, generator_of
 
 NOWHERE: Final = Context()
 _MOST_KINDS: Final = 64
@@ -50,12 +51,17 @@ _kinds: set[type] = {type(INVALID_SPAN)}
 
 def enter(context: Context) -> Token[Context]:
     """
-    Make *context* current, and return the token to put back what was; for code that is no generator's.
+    Make *context* current, and return the token to put back what was.
 
-    That is `opentelemetry.context.attach` without the question of which generator it is in.
+    That is `opentelemetry.context.attach`, asked only where generators have a part in it.
     """
     found = _variable or variable()
-    if found is None or GeneratorContext in {type(context), type(found.get(NOWHERE))}:
+    if (
+        found is None
+        or type(context) is GeneratorContext
+        or type(found.get(NOWHERE)) is GeneratorContext
+        or generator_of(sys._getframe(1)) is not None  # noqa: SLF001 - public, whatever its name
+    ):
         return attach(context)
     return found.set(context)
 

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from opentelemetry.context import attach
-
-from otelctx.core.here import here
+from otelctx.core.here import enter, here
 from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, accepted
@@ -98,7 +96,7 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
         layer = ambient_layer(layer)
         _say_so()
     if not holds(context, layer):
-        attach(with_layer(context, layer))
+        enter(with_layer(context, layer))
     layer.write(changes)
 
 

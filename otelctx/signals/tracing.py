@@ -15,7 +15,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
@@ -35,7 +35,8 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import Attributes
 
 from otelctx.boundaries.patches import Patch, Patches
-from otelctx.core.here import SPAN_KEY, here, with_span
+from otelctx.core.block import restore
+from otelctx.core.here import SPAN_KEY, enter, here, with_span
 from otelctx.signals.recording import RecordingSpan
 
 _SAMPLED: Final = TraceFlags.SAMPLED
@@ -146,7 +147,7 @@ class _CurrentSpan(ContextDecorator):
     def __enter__(self) -> Span:
         span: Span = self._tracer.start_span(*self._arguments, *self._options)
         self._span = span
-        self._token = attach(with_span(here(), span))
+        self._token = enter(with_span(here(), span))
         return span
 
     def __exit__(
@@ -154,7 +155,7 @@ class _CurrentSpan(ContextDecorator):
     ) -> None:
         span, token = self._span, self._token
         if token is not None:
-            detach(token)
+            restore(token)
         try:
             if isinstance(error, Exception) and span.is_recording():
                 record_exception, set_status_on_exception = self._options
