@@ -23,6 +23,7 @@ Showing: TypeAlias = Callable[[Mapping[str, object], View, Memo], Mapping[str, V
 Listener = Callable[["Request", Mapping[str, object], Mapping[str, object]], None]
 
 
+_FRESH: Final = object()
 _NO_PROPERTIES: Final[Mapping[str, tuple[str, str]]] = {}
 
 
@@ -52,6 +53,7 @@ class Request:
     __slots__ = (
         "__weakref__",
         "_shown",
+        "_version",
         "broken_seal",
         "carried",
         "entry_span",
@@ -87,7 +89,8 @@ class Request:
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
-        self._shown: dict[object, tuple[int, View, Mapping[str, Any]]] = {}
+        self._version = _FRESH
+        self._shown: dict[object, tuple[object, View, Mapping[str, Any]]] = {}
         for field in registry().generated:
             if self.values.get(field.name) is None and (value := field.generated()) is not None:
                 self.values[field.name] = value
@@ -98,6 +101,8 @@ class Request:
         before = {name: self.values.get(name) for name in changes}
         self.values.update(changes)
         self.writes += 1
+        # Not the number: of two writers at once without the GIL, the later one could store the smaller.
+        self._version = object()
         if self.origins:
             without(self.origins, changes)
         for listener in self.listeners:
@@ -107,9 +112,9 @@ class Request:
         """Return what *make* makes of the values for *view*, made once between two writes; not to be changed."""
         kept = self._shown.get(make)
         # Read before the values are: what is written meanwhile is not taken for what was there before.
-        writes = self.writes
-        if kept is None or kept[0] != writes or kept[1] is not view:
-            kept = self._shown[make] = (writes, view, make(self.values.copy(), view, self.hashes))
+        version = self._version
+        if kept is None or kept[0] is not version or kept[1] is not view:
+            kept = self._shown[make] = (version, view, make(self.values.copy(), view, self.hashes))
         return kept[2]
 
 

@@ -18,7 +18,7 @@ from otelctx.core.state import baggage_in, with_layer
 from otelctx.core.values import wire_text
 from otelctx.propagation.admission import Admission
 from otelctx.propagation.peers import PEER_KEY
-from otelctx.propagation.sealing import Incoming, opened
+from otelctx.propagation.sealing import Incoming, opened, sealer
 
 
 def received(
@@ -42,8 +42,10 @@ def received(
     found = {key: str(value) for key, value in baggage_in(context).items()}
     headers = {header: values for header in registry().headers if (values := getter.get(carrier, header))}
     came = Incoming({**found, **(members or {})}, properties or {}, headers)
-    believed, broken = opened(came, required=admission.needs_seal)
-    request = request_from(*admission.fields(believed.members, believed.headers), believed.properties)
+    broken = None
+    if sealer() is not None:
+        came, broken = opened(came, required=admission.needs_seal)
+    request = request_from(*admission.fields(came.members, came.headers), came.properties)
     request = admission.begun(request)
     request.broken_seal = broken
     return in_request(context, request)

@@ -20,7 +20,7 @@ MOST_CALLS = 200 if sys.version_info >= (3, 12) else 220
 # Two are of logging: its handler takes one to write the line, and one to flush it. One is of the span's end.
 MOST_LOCKS = 3
 MOST_CONTEXTS = 5
-MOST_BLOCKS = 90
+MOST_BLOCKS = 95
 
 
 @pytest.fixture(scope="module")

