@@ -6,37 +6,48 @@ Whoever made the providers, OpenTelemetry's configurator, ours or one of a confi
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.metrics import get_meter_provider
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.trace import TracerProvider
 
-from otelctx.signals.otlp_logs import FieldLogRecordProcessor
 from otelctx.signals.report_counter import count_reports
-from otelctx.signals.spans import FieldSpanProcessor
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import LoggerProvider
+
+    from otelctx.signals.otlp_logs import FieldLogRecordProcessor
 
 _attached: WeakSet[Any] = WeakSet()
 
 
 def attach() -> None:
     """Add what is ours to the global providers, if those are the SDK's and have not got them yet."""
-    tracer_provider = trace.get_tracer_provider()
-    if isinstance(tracer_provider, TracerProvider) and tracer_provider not in _attached:
-        _attached.add(tracer_provider)
+    tracer_provider: Any = trace.get_tracer_provider()
+    if _is_new(tracer_provider, "opentelemetry.sdk.trace", "TracerProvider"):
+        from otelctx.signals.spans import FieldSpanProcessor  # noqa: PLC0415 - needs that part of the SDK
+
         tracer_provider.add_span_processor(FieldSpanProcessor())
-    logger_provider = get_logger_provider()
-    if isinstance(logger_provider, LoggerProvider) and logger_provider not in _attached:
-        _attached.add(logger_provider)
+    logger_provider: Any = get_logger_provider()
+    if _is_new(logger_provider, "opentelemetry.sdk._logs", "LoggerProvider"):
+        from otelctx.signals.otlp_logs import FieldLogRecordProcessor  # noqa: PLC0415 - needs that part of the SDK
+
         _add_first(logger_provider, FieldLogRecordProcessor())
-    meter_provider = get_meter_provider()
-    if isinstance(meter_provider, MeterProvider) and meter_provider not in _attached:
-        _attached.add(meter_provider)
+    meter_provider: Any = get_meter_provider()
+    if _is_new(meter_provider, "opentelemetry.sdk.metrics", "MeterProvider"):
         count_reports(meter_provider)
+
+
+def _is_new(provider: Any, module: str, name: str) -> bool:
+    # A part of the SDK that nobody has loaded has made no provider, and takes a while to load.
+    loaded = sys.modules.get(module)
+    if loaded is None or not isinstance(provider, getattr(loaded, name)) or provider in _attached:
+        return False
+    _attached.add(provider)
+    return True
 
 
 def _add_first(provider: LoggerProvider, processor: FieldLogRecordProcessor) -> None:
