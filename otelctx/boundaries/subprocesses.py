@@ -25,22 +25,24 @@ from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.block import restore
 from otelctx.core.reports import report
 from otelctx.core.state import current_request
-from otelctx.propagation.environment import from_environment, to_environment, variables
+from otelctx.propagation.environment import from_environment, may_inherit, to_environment, variables
 
 
 def environment_for_child(environ: Mapping[Any, Any] | None, program: Any = "") -> Mapping[Any, Any] | None:
     """
     Return *environ* with the request of here in it, or *environ* itself where there is nothing to add.
 
-    A variable that is the same in this process's own environment was inherited, and is not taken for the caller's word.
+    A variable that is the same in this process's own environment was inherited, and is not taken for the caller's word:
+    what this process was started with does not go to a program that may not have it.
 
     Args:
         environ: what the caller gave, texts or bytes; None stands for this process's environment.
         program: what is started, a text, bytes or a path; rules know it by its name, as ``process://NAME``.
     """
     try:
-        carried = to_environment(os.path.basename(os.fsdecode(program)))  # noqa: PTH119 - bytes too
-        if not carried:
+        name_of_it = os.path.basename(os.fsdecode(program))  # noqa: PTH119 - bytes too
+        carried = to_environment(name_of_it)
+        if not carried and may_inherit(name_of_it):
             return environ
         result = dict(os.environ if environ is None else environ)
         for name in variables():

@@ -61,5 +61,6 @@ def _at_gate(request: Any) -> Passage | None:
     passage = passage_to(destination, headers.get, earlier if isinstance(earlier, Passage) else None)
     if passage is not None:
         passage.write_to(headers)
-        request.extensions[_EARLIER] = passage
+        # A mapping of the caller's, which older versions keep as it is, may be that of several requests.
+        request.extensions = {**request.extensions, _EARLIER: passage}
     return passage

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -24,12 +24,17 @@ from otelctx.core.watching import request_ended
 from otelctx.errors import DestinationError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.destination import parse
-from otelctx.propagation.egress import policy
-from otelctx.propagation.passage import Passage
+from otelctx.propagation.egress import Decision, policy
+from otelctx.propagation.passage import Passage, text_of
 from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
+from otelctx.propagation.receiving import unwritable
 
 _own = OtelctxPropagator()
+
+_BAGGAGE: Final = "baggage"
+# Of formats with a header for each member: Jaeger's and OpenTracing's.
+_ONE_PER_MEMBER: Final = ("uberctx-", "ot-baggage-")
 
 
 class Sender(NamedTuple):
@@ -81,7 +86,8 @@ def inject(
     """
     Write the current trace, and those remote fields and field headers that may go to *destination*, into *carrier*.
 
-    Without a destination only the trace is written, and that is reported.
+    Without a destination only the trace is written, and that is reported. What an earlier injection has left in
+    *carrier* goes first, since it may have been for another destination.
 
     Args:
         carrier: a mutable mapping of header names to texts.
@@ -96,6 +102,7 @@ def inject(
     True
     """
     if destination is None:
+        _take_off(carrier, policy().unknown)
         propagator().inject(carrier, context)
         return
     try:
@@ -103,8 +110,24 @@ def inject(
     except DestinationError as error:
         report("egress.unclear_destination", "A destination given to inject is not clear: %s", error)
         clear = None
-    with Passage(policy().decide(clear)):
+    decision = policy().decide(clear)
+    _take_off(carrier, decision)
+    with Passage(decision):
         propagator().inject(carrier, context)
+
+
+def _take_off(carrier: MutableMapping[str, Any], decision: Decision) -> None:
+    """Take off *carrier* the headers that carry fields, and those of the trace too where *decision* lets none go."""
+    names = {_BAGGAGE, *registry().headers}
+    if not decision.trace:
+        names |= sender().headers
+    try:
+        for name in [*carrier]:
+            spelled = text_of(name).lower()
+            if spelled in names or spelled.startswith(_ONE_PER_MEMBER):
+                carrier.pop(name, None)
+    except Exception:  # noqa: BLE001 - a mapping of somebody's
+        unwritable(carrier)
 
 
 def extract(carrier: Mapping[str, Any], context: Context | None = None, *, peer: str | None = None) -> Context:

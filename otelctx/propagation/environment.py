@@ -72,6 +72,11 @@ def to_environment(program: str = "") -> dict[str, str]:
     return carrier
 
 
+def may_inherit(program: str) -> bool:
+    """Tell whether all that this process was started with may go to *program*."""
+    return policy().decide(Destination("process", program)).everything
+
+
 def from_environment(environ: Mapping[str, str]) -> Context | None:
     """
     Return the Context that *environ* brings, with a request in it, or None if it brings none.

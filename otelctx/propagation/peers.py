@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from socket import AddressFamily
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -173,8 +174,14 @@ def scope_peer(scope: Mapping[str, Any]) -> str | Peer | None:
 def environ_peer(environ: Mapping[str, Any]) -> str | Peer | None:
     """Return who a WSGI *environ* came from, or None."""
     address: str | None = environ.get("REMOTE_ADDR")
-    # What gunicorn and werkzeug call the other end of a Unix socket.
-    return UNIX if address in {"", "<local>"} else address
+    # What werkzeug calls the other end of a Unix socket. Gunicorn leaves it empty; so do adapters that know nobody.
+    is_unix = address == "<local>" or (address == "" and _is_unix(environ.get("gunicorn.socket")))
+    return UNIX if is_unix else address
+
+
+def _is_unix(connection: object) -> bool:
+    family = getattr(connection, "family", None)
+    return isinstance(family, AddressFamily) and family.name == "AF_UNIX"
 
 
 Reader = Callable[[Any], str | Peer | None]

@@ -20,7 +20,10 @@ from opentelemetry.trace import Tracer, format_span_id, format_trace_id
 import otelctx
 from otelctx import Field
 from otelctx.boundaries import subprocesses
+from otelctx.propagation import egress
+from otelctx.propagation.egress import NOTHING, EgressPolicy, Rule
 from otelctx.propagation.environment import from_environment
+from otelctx.propagation.pattern import parse_pattern
 
 NAMES = ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "X_REQUEST_ID")
 SHOW = (
@@ -130,6 +133,22 @@ class TestCarrier:
             assert json.loads(start()) == {"BAGGAGE": "request_id=new"}
             assert json.loads(start(env=dict(os.environ))) == {"BAGGAGE": "request_id=new"}
         assert os.environ["TRACEPARENT"] == TRACE
+
+    @pytest.mark.parametrize("trace", [True, False])
+    def test_nor_does_it_go_where_the_policy_lets_no_field_go(
+        self, start: Callable[..., str], trace: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rule = Rule((parse_pattern("process://*"),), NOTHING, trace=trace)
+        before = egress.replace(EgressPolicy((rule,)))
+        monkeypatch.setenv("BAGGAGE", "user_id=parent")
+        try:
+            with otelctx.request(user_id="alice"):
+                assert json.loads(start()) == {}
+            assert json.loads(start()) == json.loads(start(env=dict(os.environ))) == {}
+            assert json.loads(start(env={**os.environ, "BAGGAGE": "mine=1"})) == {"BAGGAGE": "mine=1"}
+        finally:
+            egress.replace(before)
+        assert json.loads(start()) == {"BAGGAGE": "user_id=parent"}
 
 
 class TestForms:

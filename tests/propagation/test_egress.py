@@ -241,6 +241,18 @@ class TestInject:
             assert sent(None) == {}
             assert sent("http://orders").keys() == {"traceparent", "baggage", "x-request-id"}
 
+    @pytest.mark.parametrize("url", ["https://api.example.com", None])
+    def test_what_was_written_for_another_destination_does_not_stay(self, url: str | None, tracer: Tracer) -> None:
+        headers = {"accept": "text/plain"}
+        with request(user_id="alice"), tracer.start_as_current_span("s"):
+            inject(headers, destination="http://orders")
+            headers.update({"Baggage": headers.pop("baggage"), "uberctx-user_id": "alice"})
+            inject(headers, destination=url)
+            assert headers.keys() == {"accept", "traceparent"}
+            egress.replace(EgressPolicy(trace=False))
+            inject(headers, destination=url)
+            assert headers == {"accept": "text/plain"}
+
     def test_unknown_destinations_may_be_given_fields(self) -> None:
         egress.replace(EgressPolicy(unknown=frozenset({"request_id"})))
         with request(user_id="alice", request_id="r1"):

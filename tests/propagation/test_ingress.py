@@ -4,6 +4,7 @@ The inbound policy: what of a carrier is adopted, according to whom it came from
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,8 +76,8 @@ def by_otel_asgi(peer: str | None) -> Context:
     return OtelctxPropagator().extract(scope_of(peer), getter=ASGIGetter())
 
 
-def by_wsgi(peer: str | None) -> Context:
-    return OtelctxPropagator().extract(environ_of(peer), getter=HeaderGetter())
+def by_wsgi(peer: str | None, **more: Any) -> Context:
+    return OtelctxPropagator().extract({**environ_of(peer), **more}, getter=HeaderGetter())
 
 
 def by_otel_wsgi(peer: str | None) -> Context:
@@ -176,9 +177,15 @@ class TestPeers:
     def test_a_server_on_a_unix_socket(self) -> None:
         assert fields_of(by_asgi(None, server=("/run/app.sock", None))) == ALL
         assert fields_of(by_asgi(None, server=("unix:/run/app.sock", None))) == ALL
-        assert fields_of(by_wsgi("")) == ALL
         assert fields_of(by_wsgi("<local>")) == ALL
         assert fields_of(by_asgi(None, server=None)) == {"request_id": "r1"}
+
+    def test_an_address_that_is_empty_is_a_unix_socket_only_if_the_connection_says_so(self) -> None:
+        (one, other), over_ip = socket.socketpair(), socket.socket()
+        with one, other, over_ip:
+            assert fields_of(by_wsgi("", **{"gunicorn.socket": one})) == ALL
+            assert fields_of(by_wsgi("", **{"gunicorn.socket": over_ip})) == {"request_id": "r1"}
+        assert fields_of(by_wsgi("")) == {"request_id": "r1"}
 
     @pytest.mark.parametrize("name", ["unix", "kafka://orders", "unix:/run/s", "process://x", "parent", "<local>"])
     def test_a_name_that_a_proxy_header_may_have_put_there_means_nothing(self, name: str) -> None:
