@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from enum import Enum, Flag
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from opentelemetry.util.types import AttributeValue
@@ -48,7 +48,10 @@ def decoder_of(kind: type[FieldValue]) -> Callable[[str], FieldValue] | None:
     return _members_by_text(kind).__getitem__
 
 
-def wire_text(value: object) -> str:
+# Its type says what a value is. A proxy that pretends to be something else is not asked: that may run anything.
+
+
+def wire_text(value: Any) -> str:
     """
     Return the text of *value* in baggage and headers.
 
@@ -63,28 +66,29 @@ def wire_text(value: object) -> str:
         return "true"
     if value is False:
         return "false"
-    if isinstance(value, Enum):
+    kind = type(value)
+    if issubclass(kind, Enum):
         return wire_text(value.value)
-    if isinstance(value, datetime):
+    if issubclass(kind, datetime):
         return _moment_text(value)
-    return str.__str__(value) if isinstance(value, str) else str(value)
+    return str.__str__(value) if issubclass(kind, str) else str(value)
 
 
-def attribute_value(value: object) -> AttributeValue | None:
+def attribute_value(value: Any) -> AttributeValue | None:
     """Return *value* as telemetry may show it, or None: an object that is not a plain value stays in the process."""
     kind = type(value)
     if kind is str or kind is bool or kind is float:
-        return value  # type: ignore[return-value]
-    if isinstance(value, Enum):
+        return value  # type: ignore[no-any-return]
+    if issubclass(kind, Enum):
         return attribute_value(value.value)
     # A subclass is shown as what it is a kind of: its own type would not cross to another process, nor be OTLP's.
-    if isinstance(value, str):
+    if issubclass(kind, str):
         return str.__str__(value)
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return int(value) if -INT64 <= value < INT64 else None
-    if isinstance(value, UUID | datetime):
+    if issubclass(kind, UUID | datetime):
         return wire_text(value)
-    return float(value) if isinstance(value, float) else None
+    return float(value) if issubclass(kind, float) else None
 
 
 def is_moment(value: datetime) -> bool:

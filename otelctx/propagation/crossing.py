@@ -102,8 +102,8 @@ def inject(
     True
     """
     if destination is None:
-        _take_off(carrier, policy().unknown)
-        propagator().inject(carrier, context)
+        if _has_taken_off(carrier, policy().unknown):
+            propagator().inject(carrier, context)
         return
     try:
         clear = parse(destination)
@@ -111,12 +111,12 @@ def inject(
         report("egress.unclear_destination", "A destination given to inject is not clear: %s", error)
         clear = None
     decision = policy().decide(clear)
-    _take_off(carrier, decision)
-    with Passage(decision):
-        propagator().inject(carrier, context)
+    if _has_taken_off(carrier, decision):
+        with Passage(decision):
+            propagator().inject(carrier, context)
 
 
-def _take_off(carrier: MutableMapping[str, Any], decision: Decision) -> None:
+def _has_taken_off(carrier: MutableMapping[str, Any], decision: Decision) -> bool:
     """Take off *carrier* the headers that carry fields, and those of the trace too where *decision* lets none go."""
     names = {_BAGGAGE, *registry().headers}
     if not decision.trace:
@@ -128,6 +128,8 @@ def _take_off(carrier: MutableMapping[str, Any], decision: Decision) -> None:
                 carrier.pop(name, None)
     except Exception:  # noqa: BLE001 - a mapping of somebody's
         unwritable(carrier)
+        return False
+    return True
 
 
 def extract(carrier: Mapping[str, Any], context: Context | None = None, *, peer: str | None = None) -> Context:

@@ -9,8 +9,10 @@ from enum import Enum, IntEnum, IntFlag
 from uuid import UUID
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.local import LocalProxy
 
 import otelctx
 from otelctx import Field, declare, get, inject, request
@@ -62,6 +64,17 @@ class TestWireText:
     def test_of_a_naive_or_broken_datetime_is_shown_and_does_not_raise(self) -> None:
         for moment in (NAIVE, NAIVE.replace(tzinfo=Hostile())):
             assert attribute_value(moment) == "2026-01-01T00:00:00"
+
+    def test_of_what_pretends_to_be_a_text_is_its_text_and_nothing_in_telemetry(self) -> None:
+        proxy = LocalProxy(lambda: "alice")
+        assert isinstance(proxy, str)
+        assert (wire_text(proxy), attribute_value(proxy)) == ("alice", None)
+
+    def test_what_pretends_is_never_asked_what_it_is(self) -> None:
+        def outside() -> object:
+            raise ZeroDivisionError
+
+        assert attribute_value(SimpleLazyObject(outside)) is None
 
 
 class TestDecoding:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.trace import Tracer, format_span_id, format_trace_id
+from werkzeug.local import LocalProxy
 
 import otelctx
 from otelctx import Field
@@ -226,6 +227,17 @@ class TestStampsAreMadeOnce:
             records[0].user_id = "changed"
             log.info("two")
         assert records[1].user_id == "alice"  # type: ignore[attr-defined]
+
+
+class TestHostileValues:
+    """What somebody sets may be any object."""
+
+    def test_what_pretends_to_be_a_text_breaks_no_logging(self, logger: Logged, tracer: Tracer) -> None:
+        with otelctx.request(user_id="alice"), tracer.start_as_current_span("s"):
+            otelctx.set(thing=LocalProxy(lambda: "text"))
+            logger[0].warning("x")
+        (record,) = logger[1]
+        assert (record.user_id, hasattr(record, "thing")) == ("alice", False)
 
 
 class TestAnHonestRecord:
