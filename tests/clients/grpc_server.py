@@ -35,12 +35,16 @@ class _Remembering(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def serving_grpc(host: str, kind: type[Server] = Server) -> Iterator[Server]:
+def serving_grpc(
+    host: str, kind: type[Server] = Server, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[Server]:
     """Serve on a free port of *host*; the last part of a method is its kind, such as ``/s/unary_stream``."""
     seen = kind("")
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((_Remembering(seen),))
-    seen.url = f"{host}:{server.add_insecure_port(f'{host}:0')}"
+    place = f"{host}:0"
+    port = server.add_insecure_port(place) if credentials is None else server.add_secure_port(place, credentials)
+    seen.url = f"{host}:{port}"
     server.start()
     try:
         yield seen

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 import grpc.experimental
 import pytest
+from trustme import CA
 
 from otelctx import Field, declare
 from otelctx.core.reports import counts
@@ -83,6 +84,19 @@ def _aio_way(kind: str) -> Way:
         asyncio.run(run())
 
     return Way(ASYNCIO, call)
+
+
+def by_threads(target: str, credentials: grpc.ChannelCredentials) -> None:
+    with grpc.secure_channel(target, credentials) as channel:
+        channel.unary_unary("/s/unary_unary")(b"", timeout=30)
+
+
+def by_asyncio(target: str, credentials: grpc.ChannelCredentials) -> None:
+    async def run() -> None:
+        async with grpc.aio.secure_channel(target, credentials) as channel:
+            await channel.unary_unary("/s/unary_unary")(b"", timeout=30)
+
+    asyncio.run(run())
 
 
 def _single_threaded(target: str, metadata: Metadata, options: Options) -> None:
@@ -178,6 +192,36 @@ class TestWhatIsSent:
         call(way, servers[1].url)
         assert servers[1].received[0].texts("traceparent") == []
         assert_no_field(servers[1].received[0])
+
+
+class TestSecureChannels:
+    """Over TLS, with a credential for each call, it is the same."""
+
+    @pytest.fixture
+    def secure(self) -> Iterator[tuple[tuple[Server, Server], grpc.ChannelCredentials]]:
+        authority = CA()
+        issued = authority.issue_cert("127.0.0.1", "127.0.0.2")
+        chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+        ours = grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), chain)])
+        theirs = grpc.composite_channel_credentials(
+            grpc.ssl_channel_credentials(authority.cert_pem.bytes()), grpc.access_token_call_credentials("token")
+        )
+        with (
+            serving_grpc("127.0.0.1", credentials=ours) as trusted,
+            serving_grpc("127.0.0.2", credentials=ours) as untrusted,
+        ):
+            yield (trusted, untrusted), theirs
+
+    @pytest.mark.parametrize("way", [by_threads, by_asyncio])
+    def test_each_server_gets_what_may_go_to_it(self, way: Any, installed: Install, secure: Any) -> None:
+        servers, credentials = secure
+        installed(Instrumented(THREADS if way is by_threads else ASYNCIO))
+        for server in servers:
+            receive()
+            way(server.url, credentials)
+            assert [received.texts("authorization") for received in server.received] == [["Bearer token"]]
+        assert_each_has_all(servers[0])
+        assert_each_has_the_trace_only(servers[1])
 
 
 class TestMetadataSetByHand:
