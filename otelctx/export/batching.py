@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextvars import Context
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -23,6 +22,7 @@ from otelctx.export.batches import Batch
 from otelctx.export.counters import COUNTERS
 from otelctx.export.protocol import SignalName
 from otelctx.export.spool import Spool
+from otelctx.export.threads import started
 
 _Item = TypeVar("_Item")
 
@@ -30,6 +30,8 @@ _Item = TypeVar("_Item")
 _SPILLED_AT_ONCE: Final = 16
 # How many more may wait while another thread has the disk; only one that stalls for long makes it so many.
 _MORE_WHILE_BUSY: Final = 32_768
+# What is queued at the end is written for so long at least, whoever has used up the time to wait for the collector.
+_LAST_WRITE_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Batcher(Generic[_Item]):
     def close(self) -> None:
         """Do the same for as long as the end of the process may take, and take nothing more."""
         with self._spool.ending() as seconds:
-            until = time.monotonic() + seconds
+            until = time.monotonic() + max(seconds, _LAST_WRITE_SECONDS)
             self._write_all(until)
             self._is_closed = True
             self._wake.set()
@@ -124,10 +126,7 @@ class Batcher(Generic[_Item]):
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name=f"otelctx-{self._signal}-batches", daemon=True)
-                # In no request: it outlives the one that happens to be first.
-                Context().run(thread.start)
-                self._thread = thread
+                self._thread = started(f"otelctx-{self._signal}-batches", self._run)
 
     def _run(self) -> None:
         with suppress_instrumentation():

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextvars import Context
+from functools import partial
 from typing import Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otelctx.core.reports import report
 from otelctx.export.draining import POLL_SECONDS, Drainer
+from otelctx.export.threads import started
 
 # How long the end of the thread is waited for, once there is nothing left for it to do.
 _END_SECONDS: Final = 0.1
@@ -64,8 +65,6 @@ class Delivery:
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's thread."""
-        if self._drainer is not None:
-            self._drainer.forget()
         self._reset()
 
     def _reset(self) -> None:
@@ -80,15 +79,8 @@ class Delivery:
         with self._lock:
             if self._thread is not None or self._is_over:
                 return
-            self._drainer = self._make_drainer()
-            self._thread = threading.Thread(target=self._run, args=(self._drainer,), name=self._name, daemon=True)
-            try:
-                # In no request: it outlives the one that happens to be first.
-                Context().run(self._thread.start)
-            except RuntimeError:
-                # The interpreter is ending; what is on disk is for the next process.
-                self._thread = None
-                self._is_over = True
+            self._drainer = self._drainer or self._make_drainer()
+            self._thread = started(self._name, partial(self._run, self._drainer))
 
     def _run(self, drainer: Drainer) -> None:
         _own.delivers = True

@@ -12,6 +12,7 @@ from typing import Final
 
 from otelctx.core.reports import report
 from otelctx.export.counters import COUNTERS
+from otelctx.export.database import StoreError
 from otelctx.export.endpoint import Endpoint
 from otelctx.export.housekeeping import SECONDS, Housekeeper
 from otelctx.export.leadership import Leadership
@@ -111,11 +112,6 @@ class Drainer:
         """End a request that takes too long, from another thread."""
         self._sender.close()
 
-    def forget(self) -> None:
-        """Leave all to the parent, in a process that was forked from it."""
-        if self._leadership is not None:
-            self._leadership.forget()
-
     @property
     def _led(self) -> Store | None:
         """The store on disk, if this process drains it."""
@@ -126,7 +122,15 @@ class Drainer:
     def _lead(self) -> None:
         if self._leadership is None or self._disk is None or self._leadership.is_held:
             return
-        if self._leadership.acquire() and self._disk.is_failing():
+        if not self._leadership.acquire():
+            return
+        try:
+            was_failing = self._disk.is_failing()
+        except StoreError:
+            # Whoever cannot read the spool leaves it to one who can.
+            self._leadership.release()
+            raise
+        if was_failing:
             # Said by a leader that is gone.
             self._disk.set_failing(False)
 

@@ -7,7 +7,7 @@ The child shares no connection, no lock and no count with its parent, and drains
 from __future__ import annotations
 
 import os
-from threading import Lock
+from threading import RLock
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -35,14 +35,15 @@ _watched: WeakSet[Forking] = WeakSet()
 _held: list[Forking] = []
 _reports_held: list[bool] = []
 _registered = False
-# Of two threads that fork at once, one waits.
-_forking: Final = Lock()
+# Of two threads that fork at once, one waits; and so does who wants to be watched.
+_forking: Final = RLock()
 
 
 def watch(one: Forking) -> None:
     """Call *one* around each fork, for as long as it is alive."""
     global _registered  # noqa: PLW0603 - once per process, and its children have it too
-    _watched.add(one)
+    with _forking:
+        _watched.add(one)
     if not _registered:
         _registered = True
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -18,8 +18,9 @@ def private_directory(path: Path) -> None:
     Raises:
         OSError: it cannot be made, is no directory, or belongs to or is writable by others.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
+    # One by one, since `parents=True` gives all but the last the mode of the umask.
+    for directory in (*reversed(path.parents), path):
+        directory.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(0, "it is not a directory of its own")

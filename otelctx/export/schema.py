@@ -93,8 +93,9 @@ def _prepare(connection: sqlite3.Connection, *, fsync: bool) -> None:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     if _version(connection) != VERSION:
-        message = "the spool is of another version"
-        raise sqlite3.DatabaseError(message)
+        # A subclass, because it is not damaged: it stays as it is, for who understands it.
+        message = "it is of another version of otelctx"
+        raise sqlite3.NotSupportedError(message)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from otelctx.export.batching import BatchSettings
 from otelctx.export.counters import COUNTERS
 from otelctx.export.endpoint import Endpoint
 from otelctx.export.exporters import SpoolingLogRecordExporter, SpoolingMetricExporter, SpoolingSpanExporter
+from otelctx.export.patience import PATIENCE
 from otelctx.export.processors import SpoolingLogRecordProcessor, SpoolingSpanProcessor
 from otelctx.export.settings import SpoolSettings
 from otelctx.export.store import Store
@@ -266,6 +268,35 @@ class TestBounds:
         assert len(scripted.received) == 1
 
 
+class TestAProcessThatGetsNoMoreThreads:
+    def test_does_not_notice_and_delivers_when_it_gets_one(
+        self,
+        scripted: Scripted,
+        settings: SpoolSettings,
+        spans: Make,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        # What the system says when it has none, in the place where Python asks it.
+        start = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+        with monkeypatch.context() as limited:
+            limited.setattr(threading, start, _refuse)
+            processor = SpoolingSpanProcessor(SpoolingSpanExporter(settings, scripted.endpoint), QUICK)
+            for span in spans(3):
+                processor.on_end(span)
+        assert [message for message in caplog.messages if "gives no thread" in message]
+        for span in spans(1):
+            processor.on_end(span)
+        assert processor.force_flush()
+        assert COUNTERS.value("delivered", "traces") == 4
+        processor.shutdown()
+
+
+def _refuse(*_: object, **__: object) -> None:
+    message = "can't start new thread"
+    raise RuntimeError(message)
+
+
 class TestPlacesThatCannotBeUsed:
     def refused(self, directory: Path, endpoint: Endpoint, made: list[ReadableSpan]) -> None:
         exporter = SpoolingSpanExporter(SpoolSettings(directory, "shop"), endpoint)
@@ -283,6 +314,19 @@ class TestPlacesThatCannotBeUsed:
         (said,) = caplog.messages
         assert "other users may write to it; telemetry waits in memory only" in said
         assert [*(tmp_path / "shop").iterdir()] == []
+
+    def test_what_is_missing_of_a_place_is_made_for_this_user_only_whatever_the_umask(
+        self, scripted: Scripted, tmp_path: Path, spans: Make
+    ) -> None:
+        before = os.umask(0)
+        try:
+            exporter = SpoolingSpanExporter(SpoolSettings(tmp_path / "state" / "spool", "shop"), scripted.endpoint)
+        finally:
+            os.umask(before)
+        assert exporter.export(spans(1)) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+        made = [tmp_path / "state", tmp_path / "state" / "spool", tmp_path / "state" / "spool" / "shop"]
+        assert {stat.S_IMODE(directory.stat().st_mode) for directory in made} == {0o700}
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="giving a directory away takes root")
     def test_a_directory_of_another_user(
@@ -425,6 +469,22 @@ class TestTheEnd:
             left = Store(file, max_bytes=1 << 30)
             assert [stored.batch.items for stored in left.oldest(100, 1 << 30)] == [5]
             left.database.close()
+
+    def test_writes_what_is_queued_to_disk_when_another_signal_has_used_up_the_time(
+        self, black_hole: int, settings: SpoolSettings, spans: Make
+    ) -> None:
+        url = f"http://127.0.0.1:{black_hole}"
+        logs = SpoolingLogRecordExporter(settings, Endpoint(f"{url}/v1/logs"))
+        processor = SpoolingSpanProcessor(
+            SpoolingSpanExporter(settings, Endpoint(f"{url}/v1/traces")), BatchSettings(delay_seconds=60.0)
+        )
+        for span in spans(5):
+            processor.on_end(span)
+        PATIENCE.spent = settings.shutdown_seconds
+        logs.shutdown()
+        processor.shutdown()
+        assert COUNTERS.value("spooled", "traces") == 5
+        assert COUNTERS.total("dropped", "traces") == 0
 
     def test_does_not_wait_for_a_collector_that_is_known_to_fail(
         self, closed_port: int, settings: SpoolSettings, spans: Make

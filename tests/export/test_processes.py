@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from otelctx.export.exporters import SpoolingSpanExporter
 from otelctx.export.settings import SpoolSettings
 from tests.export.conftest import LocalCollector
@@ -90,7 +92,42 @@ class TestForks:
         assert sum(delivered.values()) == len(delivered)
 
 
+LEADING = """
+import fcntl, os, sys, threading
+from pathlib import Path
+from otelctx.export.leadership import Leadership
+path = Path(sys.argv[1])
+taking, forked = threading.Event(), threading.Event()
+flock = fcntl.flock
+def slow(descriptor, operation):
+    # Makes the moment between having the lock and knowing so as long as it takes to fork, if a fork is possible in it.
+    flock(descriptor, operation)
+    taking.set()
+    forked.wait(0.5)
+fcntl.flock = slow
+leadership = Leadership(path)
+thread = threading.Thread(target=leadership.acquire)
+thread.start()
+taking.wait()
+child = os.fork()
+if child == 0:
+    held = [name for name in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{name}") == str(path)]
+    os._exit(len(held))
+forked.set()
+thread.join()
+assert leadership.is_held
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
 class TestTheLeader:
+    @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="shows the files that a process has open")
+    def test_that_becomes_one_while_the_process_forks_leaves_nothing_of_the_lock_in_the_child(
+        self, tmp_path: Path
+    ) -> None:
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", LEADING, tmp_path / "traces.lock"]
+        subprocess.run(command, timeout=60, check=True)
+
     def test_when_it_is_killed_another_process_sends_what_it_left(
         self,
         collector: LocalCollector,

@@ -15,6 +15,7 @@ import pytest
 
 from otelctx.export.batches import Batch
 from otelctx.export.database import StoreError
+from otelctx.export.schema import VERSION
 from otelctx.export.store import Store
 
 NO_LIMIT = 1 << 40
@@ -220,10 +221,17 @@ class TestDamage:
         store.append(Batch(b"new", 1))
         assert waiting(store_at(filled)) == [b"new"]
 
-    def test_a_file_of_another_version_is_put_aside(self, filled: Path, store_at: StoreAt) -> None:
+    def test_a_file_of_a_newer_version_is_not_used_and_keeps_what_is_in_it(
+        self, filled: Path, store_at: StoreAt
+    ) -> None:
         with closing(sqlite3.connect(filled)) as connection:
-            connection.execute("PRAGMA user_version = 99")
-        assert waiting(store_at(filled)) == []
+            connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        for _ in range(2):
+            with pytest.raises(StoreError, match="another version"):
+                store_at(filled).append(Batch(b"new", 1))
+        with closing(sqlite3.connect(filled)) as connection:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        assert len(waiting(store_at(filled))) == 50
 
 
 class TestDiskFull:
