@@ -13,7 +13,7 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Tracer
 
-from otelctx.core.here import with_span
+from otelctx.core.here import here, with_span
 from otelctx.core.state import current_request
 from otelctx.integrations.asgi.measures import Measures, content_length
 from otelctx.integrations.asgi.response import answer_500, record, send_in, with_echo
@@ -94,7 +94,10 @@ class Exchange:
                     self.span.set_status(answer.status)
             self._response_size = content_length(message.get("headers"))
             message = with_echo(message, self.inside)
-        await send_in(self.inside, self._send, message)
+        if here() is self.inside:
+            await self._send(message)
+        else:
+            await send_in(self.inside, self._send, message)
         if kind == "http.response.body" and not message.get("more_body"):
             self.span.end()
 

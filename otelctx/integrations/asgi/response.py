@@ -68,8 +68,7 @@ async def send_in(context: Context, send: Send, message: Message) -> None:
 
     A span that a framework makes further in may be over by then.
     """
-    now = here()
-    if now is context or span_in(now).get_span_context().is_valid:
+    if span_in(here()).get_span_context().is_valid:
         await send(message)
         return
     token = attach(set_span_in_context(entry_span_of(context)))
