@@ -32,7 +32,7 @@ def policy_explain(
 
     \b
     otelctx policy explain --to https://api.example.com/x
-    otelctx policy explain --to kafka://orders --json | jq -r '.fields[] | select(.sent).name'
+    otelctx policy explain --to kafka://orders --json | jq -r .decided_by
 
     The rules and fields are those that this directory's configuration gives; what only code declares is not known here.
 

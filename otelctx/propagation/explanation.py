@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from otelctx.core.fields import Field
+from otelctx.core.fields import REQUEST_ID, Field
 from otelctx.core.registry import registry
 from otelctx.errors import DestinationError
 from otelctx.propagation.destination import Destination, parse
 from otelctx.propagation.egress import Decision, policy
-from otelctx.propagation.sealing import hides
+from otelctx.propagation.sealing import hides, is_encrypting
 
 Form = Literal["clear", "masked", "hashed", "encrypted"]
 
@@ -71,7 +71,8 @@ def explain(url: str) -> Explanation:
     decision = policy().decide(destination)
     decided_by = problem or _rule(destination, decision)
     declared = registry().by_name
-    undeclared = sorted(decision.fields - declared.keys() - {"*"} - registry().by_key.keys())
+    named = () if _is_unbound(decision) else decision.fields
+    undeclared = sorted({*named} - declared.keys() - {"*"} - registry().by_key.keys())
     return Explanation(
         destination,
         decision.trace,
@@ -80,8 +81,15 @@ def explain(url: str) -> Explanation:
             *(_verdict(field, decision, unclear=bool(problem)) for field in declared.values()),
             *(Verdict(key, (_BAGGAGE,), _form(key, None), "the rule names it") for key in undeclared),
         ),
-        decision.everything,
+        decision.everything and not _is_unbound(decision),
     )
+
+
+def _is_unbound(decision: Decision) -> bool:
+    """Tell whether members stay because they would be encrypted, and the request id, which binds them, stays too."""
+    request_id = registry().by_name.get(REQUEST_ID.name, REQUEST_ID)
+    goes = request_id.remote and decision.allows(request_id.name) and request_id.redaction("wire") != "drop"
+    return is_encrypting() and not goes
 
 
 def _rule(destination: Destination | None, decision: Decision) -> str:
@@ -114,7 +122,7 @@ def _why_it_stays(field: Field, decision: Decision, *, unclear: bool) -> str:
     if not decision.trace:
         return "nothing goes there, not even the trace"
     if decision.allows(field.name):
-        return ""
+        return "it is sealed with the request id, which stays" if _is_unbound(decision) else ""
     if unclear:
         return "the destination is not clear"
     return "no rule names this destination" if decision.rule is None else "the rule does not name it"

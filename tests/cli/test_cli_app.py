@@ -24,7 +24,9 @@ class TestHelp:
             assert f"\n  {command} " in done.stdout
         assert "Run your service:  otelctx run uvicorn app:app\n" in done.stdout
 
-    @pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS), ["policy", "hash"]])
+    @pytest.mark.parametrize(
+        "arguments", [[], *([command] for command in COMMANDS), ["policy", "hash"], ["policy", "explain"]]
+    )
     def test_it_fits_80_columns_and_an_ascii_terminal(self, otelctx, arguments):
         done = otelctx(*arguments, "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
         assert (done.returncode, done.stderr) == (0, "")

@@ -11,10 +11,12 @@ from opentelemetry.context import attach
 from otelctx import Field, declare, inject, request
 from otelctx.core.redaction import MASK, use_keys
 from otelctx.propagation import egress, sealing
+from otelctx.propagation.codec import decode
 from otelctx.propagation.egress import NOTHING, EgressPolicy, Rule
 from otelctx.propagation.explanation import explain
 from otelctx.propagation.pattern import parse_pattern
 from otelctx.propagation.seal import Sealer
+from otelctx.propagation.sealing import Sealed
 
 VALUES = {"request_id": "r1", "user_id": "alice", "tenant": "acme", "card": "4111", "email": "a@b.c", "secret": "s3"}
 
@@ -79,6 +81,29 @@ def test_encrypted_fields_leave_in_baggage_alone() -> None:
     verdicts = {verdict.field: verdict for verdict in explain("http://orders").fields}
     assert (verdicts["tenant"].form, verdicts["tenant"].headers) == ("encrypted", ("baggage",))
     assert (verdicts["request_id"].form, verdicts["request_id"].headers) == ("clear", ("baggage", "x-request-id"))
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("id_stays", [False, True])
+def test_of_encrypted_fields_what_it_says_is_what_is_sent(policy: EgressPolicy, url: str, id_stays: bool) -> None:
+    if id_stays:
+        declare(Field("request_id", remote=True, header="x-request-id", redact={"wire": "drop"}))
+    sealing.replace(Sealer([b"s" * 32], "shop", encrypts=True))
+    egress.replace(policy)
+    headers: dict[str, str] = {}
+    with request(**VALUES, step="charge"):
+        attach(baggage.set_baggage("colour", "red", baggage.set_baggage("size", "5")))
+        inject(headers, destination=url)
+    told = explain(url)
+    came = decode([headers.get("baggage", "")])
+    seal = sealing.sealer()
+    opened = seal.opened(*came) if seal is not None and came[0] else None
+    members = opened.members if isinstance(opened, Sealed) else {}
+    sent = {{"email": "mail"}.get(verdict.field, verdict.field) for verdict in told.fields if verdict.form}
+    assert sent == members.keys() - ({"colour", "size"} if told.undeclared else set())
+    assert told.undeclared == ("size" in members)
+    assert {header for verdict in told.fields for header in verdict.headers} == headers.keys()
 
 
 def test_the_trace_is_said_as_the_policy_has_it() -> None:
