@@ -29,20 +29,28 @@ def _start(original: Callable[[threading.Thread], None]) -> Callable[[threading.
         if getattr(self, "_context", None) is not None:  # Thread(context=…), from Python 3.14 on
             original(self)
             return
-        context, run = copy_context(), self.run
+        # An instance may have a `run` of its own, which is there again afterwards.
+        context, run, own = copy_context(), self.run, self.__dict__.get("run")
 
         def run_in_context() -> None:
-            self.__dict__.pop("run", None)
+            _put_back(self, own)
             context.run(run)
 
         self.run = run_in_context  # type: ignore[method-assign]
         try:
             original(self)
         except BaseException:
-            self.__dict__.pop("run", None)
+            _put_back(self, own)
             raise
 
     return start
+
+
+def _put_back(thread: threading.Thread, run: Callable[[], None] | None) -> None:
+    if run is None:
+        thread.__dict__.pop("run", None)
+    else:
+        thread.run = run  # type: ignore[method-assign]
 
 
 _OTHER_INTERPRETERS: Final[tuple[type, ...]] = tuple(

@@ -3,6 +3,7 @@ Generators that Starlette and FastAPI step in worker threads: streaming bodies a
 
 Each step is a job of its own there, in a copy of the task's context, so that a generator loses in the second what it
 has bound or started in the first. Here all steps of one run in one context, the copy that its first step has got.
+A dependency's second half also sees which other context variables the endpoint has set since, as it does without this.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from contextvars import Context, copy_context
 from functools import wraps
 from types import ModuleType, TracebackType
 from typing import Any, Generic, TypeVar
+
+from opentelemetry.context import Context as TelemetryContext
 
 from otelctx.boundaries.patches import Patch
 
@@ -40,20 +43,28 @@ class _Steps(Generic[T]):
 class _Halves(Generic[T]):
     """A context manager that is left in the context that it was entered in."""
 
-    __slots__ = ("_context", "_manager")
+    __slots__ = ("_before", "_context", "_manager")
 
     def __init__(self, manager: AbstractContextManager[T]) -> None:
         self._manager = manager
-        self._context = Context()
+        self._context = self._before = Context()
 
     def __enter__(self) -> T:
-        self._context = copy_context()
+        self._before = copy_context()
+        self._context = self._before.copy()
         return self._context.run(self._manager.__enter__)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
+        self._context.run(self._catch_up, copy_context())
         return self._context.run(self._manager.__exit__, kind, error, traceback)
+
+    def _catch_up(self, now: Context) -> None:
+        for variable, value in now.items():
+            # OpenTelemetry's own is what the first half has attached to.
+            if self._before.get(variable) is not value and not isinstance(value, TelemetryContext):
+                variable.set(value)
 
 
 def _iterate_in_threadpool(original: Callable[[Iterable[T]], Any]) -> Callable[[Iterable[T]], Any]:

@@ -160,6 +160,24 @@ class TestThread:
         if not ThreadingInstrumentor().is_instrumented_by_opentelemetry:  # theirs keeps it as long as the thread object
             assert held() is None
 
+    def test_one_that_could_not_be_started_keeps_a_run_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            message = "can't start new thread"
+            raise RuntimeError(message)
+
+        ran: list[str] = []
+        thread = threading.Thread()
+        thread.run = lambda: ran.append(str(get("user_id")))  # type: ignore[method-assign]
+        start = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+        with request(user_id="alice"):
+            with monkeypatch.context() as limited:
+                limited.setattr(threading, start, refuse)
+                with pytest.raises(RuntimeError, match="new thread"):
+                    thread.start()
+            thread.start()
+            thread.join()
+        assert ran == ["alice"]
+
     def test_starting_twice_fails_as_ever(self) -> None:
         thread = threading.Thread(target=int)
         thread.start()

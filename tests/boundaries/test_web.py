@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
@@ -67,6 +68,30 @@ async def test_a_synchronous_yield_dependency_has_both_its_halves_in_one_context
 
     assert await answer_of(app) == '["authenticated",null]'
     assert seen == ["dependency", True, None]
+
+
+async def test_a_synchronous_yield_dependency_sees_what_the_endpoint_has_set_in_other_variables() -> None:
+    own: ContextVar[str] = ContextVar("own", default="")
+    others: ContextVar[str] = ContextVar("others", default="")
+    both: ContextVar[str] = ContextVar("both", default="")
+    seen: list[object] = []
+
+    def dependency() -> Iterator[None]:
+        for variable in (own, both):
+            variable.set("dependency")
+        with bind(step="dependency"):
+            yield
+            seen.extend((own.get(), others.get(), both.get(), get("step")))
+
+    app = FastAPI()
+
+    @app.get("/", dependencies=[Depends(dependency)])
+    async def endpoint() -> None:
+        for variable in (others, both):
+            variable.set("endpoint")
+
+    await answer_of(app)
+    assert seen == ["dependency", "endpoint", "endpoint", "dependency"]
 
 
 async def test_a_synchronous_yield_dependency_sees_the_exception() -> None:
