@@ -44,11 +44,13 @@ class View:
         hidden: those that do not show.
         altered: what turns the value of a field into what is shown for it.
         names: the attributes that show them, those of another name.
+        only: all that may show; None where what no declaration names shows too.
     """
 
     hidden: frozenset[str] = frozenset()
     altered: Mapping[str, Alteration] = field(default_factory=dict[str, Alteration])
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    only: frozenset[str] | None = None
 
     def redact(self, values: dict[str, Any], memo: Memo | None = None) -> None:
         """
@@ -57,7 +59,7 @@ class View:
         Args:
             memo: of the request that has the values.
         """
-        for name in self.hidden:
+        for name in self.hidden if self.only is None else values.keys() - self.only | self.hidden:
             values.pop(name, None)
         for name, alter in self.altered.items():
             value = values.get(name)

@@ -28,6 +28,7 @@ class Registry:
         in_logs, in_spans, in_metrics: what shows there, by field name.
         on_wire: what travels, by baggage key.
         stamped: the names that every log record has, without values.
+        shows_undeclared: whether logs and spans have what no field declares.
     """
 
     __slots__ = (
@@ -44,11 +45,14 @@ class Registry:
         "in_spans",
         "on_metrics",
         "on_wire",
+        "shows_undeclared",
         "stamped",
         "strict",
     )
 
-    def __init__(self, fields: Iterable[Field] = BUILT_IN, *, strict: bool = False) -> None:
+    def __init__(
+        self, fields: Iterable[Field] = BUILT_IN, *, strict: bool = False, shows_undeclared: bool = True
+    ) -> None:
         """
         Index *fields*.
 
@@ -58,6 +62,8 @@ class Registry:
         self.by_name: Mapping[str, Field] = _unique("name", ((field.name, field) for field in fields))
         declared = self.by_name.values()
         self.strict = strict
+        self.shows_undeclared = shows_undeclared
+        only = None if shows_undeclared else frozenset(self.by_name)
         self.by_key = _unique("baggage key", ((field.baggage_key, field) for field in declared if field.remote))
         remote = sorted(self.by_key.values(), key=lambda field: -field.priority)
         self.ahead = tuple(field for field in remote if field.priority >= 0)
@@ -66,8 +72,8 @@ class Registry:
         self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
         self.generated = tuple(field for field in declared if field.generate)
         self.echoed = tuple(field for field in declared if field.echo)
-        self.in_logs = _view("logs", self.by_name, lambda field: field.log)
-        self.in_spans = _view("spans", self.by_name, lambda field: field.span)
+        self.in_logs = _view("logs", self.by_name, lambda field: field.log, only)
+        self.in_spans = _view("spans", self.by_name, lambda field: field.span, only)
         self.in_metrics = _view("metrics", self.by_name, lambda field: field.metric)
         self.on_wire = _view("wire", self.by_key, lambda field: field.remote)
         self.stamped: Mapping[str, None] = dict.fromkeys(field.name for field in declared if field.log)
@@ -95,7 +101,9 @@ def _unique(what: str, pairs: Iterable[tuple[str, Field]]) -> dict[str, Field]:
     return index
 
 
-def _view(sink: Sink, fields: Mapping[str, Field], is_shown: Callable[[Field], bool]) -> View:
+def _view(
+    sink: Sink, fields: Mapping[str, Field], is_shown: Callable[[Field], bool], only: frozenset[str] | None = None
+) -> View:
     actions: dict[str, Action | None] = {
         name: field.redaction(sink) if is_shown(field) else "drop" for name, field in fields.items()
     }
@@ -109,6 +117,7 @@ def _view(sink: Sink, fields: Mapping[str, Field], is_shown: Callable[[Field], b
         {name: field.attribute_name for name, field in fields.items() if name != field.attribute_name}
         if sink != "wire"
         else {},
+        only,
     )
 
 
@@ -134,7 +143,11 @@ def declare(*fields: Field, strict: bool | None = None) -> None:
     global _active  # noqa: PLW0603 - one reference, replaced as a whole
     with _lock:
         others = tuple(field for name, field in _active.by_name.items() if name not in {new.name for new in fields})
-        _active = Registry((*others, *fields), strict=_active.strict if strict is None else strict)
+        _active = Registry(
+            (*others, *fields),
+            strict=_active.strict if strict is None else strict,
+            shows_undeclared=_active.shows_undeclared,
+        )
 
 
 def replace(new: Registry) -> Registry:

@@ -14,19 +14,32 @@ from typing import Final
 
 from otelctx.core.fields import USER_ID, Field
 from otelctx.core.redaction import Redact
-from otelctx.core.registry import declare, registry
+from otelctx.core.registry import Registry, declare, registry
+from otelctx.core.registry import replace as replace_registry
 from otelctx.errors import FieldError
 from otelctx.propagation import egress, ingress
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_variables import read_variables
+
+# Of a table of another name nobody knows what it hides. The schema has these too, but it needs msgspec.
+KNOWN: Final = frozenset(
+    {"strict", "subprocesses", "detect", "fields", "ingress", "egress", "redaction", "seal", "export"}
+)
+KNOWN_OF_A_FIELD: Final = frozenset(
+    {
+        *("type", "remote", "header", "key", "attribute", "default", "log", "span", "metric", "metric_limit", "echo"),
+        *("max_length", "required", "pattern", "redact", "priority"),
+    }
+)
 
 _PRIVATE: Final[Redact] = {"logs": "mask", "spans": "mask", "metrics": "mask", "wire": "drop"}
 
 
 def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
-    Mask the fields that the configuration redacts in any way, and keep them off the wire.
+    Mask the fields that the configuration redacts or hides in any way, and keep them off the wire.
 
+    Where it cannot be read, or has what nobody knows, that may be any: then logs and spans have declared fields only.
     Trust nobody if it has rules of trust, and send no field anywhere if it has rules for that; a seal is both.
 
     Args:
@@ -38,11 +51,24 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
         ingress.replace(ingress.Ingress(defaults=False))
     if unreadable or any(source.table.keys() & {"egress", "seal"} for source in sources):
         egress.replace(egress.EgressPolicy(defaults=False))
-    names = {USER_ID.name} if unreadable else set[str]()
+    is_clear = not unreadable
+    names: set[str] = set()
     for source in sources:
-        fields = source.table.get("fields")
-        tables = fields.items() if isinstance(fields, dict) else ()
-        names |= {str(name) for name, table in tables if isinstance(table, dict) and "redact" in table}
+        fields = source.table.get("fields", {})
+        is_clear = is_clear and isinstance(fields, dict) and source.table.keys() <= KNOWN
+        if isinstance(fields, dict):
+            names |= {str(name) for name, table in fields.items() if _is_private(table)}
+    if not is_clear:
+        names.add(USER_ID.name)
+        declared = registry()
+        replace_registry(Registry(declared.by_name.values(), strict=declared.strict, shows_undeclared=False))
     for name in names:
         with suppress(FieldError):  # no value can have a name that is none
             declare(replace(registry().by_name.get(name) or Field(name), redact=_PRIVATE))
+
+
+def _is_private(table: object) -> bool:
+    """Tell whether the *table* of a field hides it somewhere, or may have been meant to."""
+    if not isinstance(table, dict):
+        return True
+    return "redact" in table or False in (table.get("log"), table.get("span")) or not table.keys() <= KNOWN_OF_A_FIELD

@@ -27,13 +27,19 @@ def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
     attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:
-        attributes[FIELDS] = sorted(view.names.get(name, name) for name in bound if name not in view.hidden)
+        attributes[FIELDS] = sorted(
+            view.names.get(name, name)
+            for name in bound
+            if name not in view.hidden and (view.only is None or name in view.only)
+        )
     return attributes
 
 
 def named(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, AttributeValue]:
     """Return what *view* shows of *values*, by attribute name; *hashes* are those of the request."""
     names, hidden = view.names, view.hidden
+    if view.only is not None:
+        hidden = hidden | (values.keys() - view.only)
     attributes: dict[str, AttributeValue] = {}
     for name, value in values.items():
         shown: AttributeValue | None = value if type(value) is str else attribute_value(value)

@@ -10,10 +10,12 @@ import pytest
 import otelctx
 from otelctx import Field
 from otelctx.core.redaction import MASK, HashKey, keys
-from otelctx.core.registry import registry
+from otelctx.core.registry import registry, replace
 from otelctx.errors import ConfigError
 from otelctx.setup import config, fail_closed
 from otelctx.setup.config_files import read_files
+from otelctx.setup.config_schema import FieldTable, OtelctxTable
+from otelctx.signals.attributes import named
 
 NEW, OLD = "n" * 32, "o" * 32
 
@@ -160,6 +162,37 @@ class TestFailClosed:
         members = {"user_id": "alice", "request_id": "r"}
         registry().on_wire.redact(members)
         assert members == {"request_id": "r"}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '[otelctx.fields.card\nredact = "mask"\n',
+            '[otelctx.fieldz.card]\nredact = "mask"\n',
+            '[otelctx]\nfields = "card"\n',
+            '[otelctx.fields]\ncard = "mask"\n',
+            '[otelctx.fields.card]\nRedact = "mask"\n',
+            '[otelctx]\nstrict = "perhaps"\n[otelctx.fields.card]\nlog = false\nspan = false\n',
+        ],
+        ids=["no TOML at all", "another table", "no table", "no table of a field", "another key", "hidden otherwise"],
+    )
+    def test_what_it_may_have_been_meant_to_hide_is_not_shown(self, project: Path, text: str) -> None:
+        write(project, text)
+        assert problems(project)
+        before = registry()
+        fail_closed.hide({}, project)
+        try:
+            otelctx.declare(Field("step"))
+            assert "4111" not in repr(in_logs(card="4111"))
+            assert in_logs(step="one") == {"step": "one"}
+            values = {"card": "4111", "step": "one"}
+            assert named(values, registry().in_spans, {}).get("card", MASK) == MASK
+            assert named(values, registry().in_spans, {})["step"] == "one"
+        finally:
+            replace(before)
+
+    def test_the_keys_that_are_known_are_those_of_the_schema(self) -> None:
+        assert fail_closed.KNOWN == OtelctxTable.__annotations__.keys()
+        assert fail_closed.KNOWN_OF_A_FIELD == FieldTable.__annotations__.keys()
 
     def test_one_that_code_has_declared_stays_what_it_is(self, project: Path) -> None:
         otelctx.declare(Field("card", attribute="app.card", max_length=4))
