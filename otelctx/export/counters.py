@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from threading import Lock
+from threading import RLock
 from typing import Final, Literal
 
 from opentelemetry import metrics
@@ -48,7 +48,8 @@ class Counters:
 
     def reset(self) -> None:
         """Start at zero, with a lock that nobody holds."""
-        self._lock = Lock()
+        # Reentrant: a finalizer may log, and so count, while its own thread does.
+        self._lock = RLock()
         self._counts: Counter[tuple[Name, SignalName, Reason]] = Counter()
 
     def add(self, name: Name, signal: SignalName, items: int, reason: Reason = "") -> None:

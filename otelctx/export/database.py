@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TypeVar
 
 from otelctx.core.reports import report
@@ -34,6 +34,7 @@ class Database:
         self.path = path
         self._fsync = fsync
         self._lock = Lock()
+        self._user: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._inode: int | None = None
 
@@ -47,9 +48,13 @@ class Database:
         Return what *work* returns, in a transaction if it begins one.
 
         Raises:
-            StoreError: the disk is full, gone, or too slow.
+            StoreError: the disk is full, gone, or too slow; or this thread is in the middle of using it.
         """
-        with self._lock:
+        if self._user == get_ident():
+            # A finalizer or a signal handler that logs cannot wait for what it has interrupted.
+            message = "it is in use by what was interrupted for this"
+            raise StoreError(message)
+        with self._lock, self._used():
             return self._attempt(work)
 
     def run_at_once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
@@ -60,7 +65,7 @@ class Database:
             # To open it may take long.
             if self._connection is None or self._is_replaced():
                 return None
-            with impatient(self._connection, fsync=self._fsync):
+            with self._used(), impatient(self._connection, fsync=self._fsync):
                 return work(self._connection)
         except (sqlite3.Error, OSError):
             # Another process writes; or something is wrong, which the next who takes the time finds as well, and says.
@@ -89,6 +94,14 @@ class Database:
     def resume(self) -> None:
         """End a `pause`."""
         self._lock.release()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        self._user = get_ident()
+        try:
+            yield
+        finally:
+            self._user = None
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import signal
@@ -446,6 +447,40 @@ class TestTheQueue:
         provider.get_tracer("tests").start_span("work").end()
         assert COUNTERS.value("spooled", "traces") == 1
         provider.shutdown()
+
+
+class TestAFinalizer:
+    @pytest.mark.parametrize("write_through", [True, False])
+    def test_that_ends_a_span_in_the_middle_of_a_write_does_not_wait_for_what_it_has_interrupted(
+        self, closed_port: int, settings: SpoolSettings, *, write_through: bool
+    ) -> None:
+        exporter = SpoolingSpanExporter(
+            replace(settings, write_through=write_through), Endpoint(f"http://127.0.0.1:{closed_port}/v1/traces")
+        )
+        provider = TracerProvider(shutdown_on_exit=False)
+        # With room for none, each span is written by who ends it here too.
+        provider.add_span_processor(SpoolingSpanProcessor(exporter, BatchSettings(60.0, 100, 0)))
+        tracer = provider.get_tracer("tests")
+
+        class Unclosed:
+            def __init__(self) -> None:
+                self.cycle = self
+
+            def __del__(self) -> None:
+                tracer.start_span("unclosed").end()
+
+        def write(connection: sqlite3.Connection) -> None:
+            Unclosed()
+            gc.collect()
+
+        tracer.start_span("before").end()
+        store = exporter.spool._keeper.disk
+        assert store is not None
+        store.database.run(write)
+        tracer.start_span("after").end()
+        provider.shutdown()
+        dropped = COUNTERS.total("dropped", "traces")
+        assert COUNTERS.value("spooled", "traces") + dropped == 3
 
 
 class TestTheEnd:
