@@ -39,7 +39,8 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
     Mask the fields that the configuration redacts or hides in any way, and keep them off the wire.
 
-    Where it cannot be read, or has what nobody knows, that may be any: then logs and spans have declared fields only.
+    Where it cannot be read, or has a table that nobody knows, that may be any: then logs and spans have declared fields
+    only, and what follows holds too.
     Trust nobody if it has rules of trust, and send no field anywhere if it has rules for that; a seal is both.
 
     Args:
@@ -47,18 +48,22 @@ def hide(environ: Mapping[str, str], directory: Path) -> None:
     """
     unreadable: list[str] = []
     sources = [*read_files(environ, directory, unreadable), *read_variables(environ, unreadable)]
-    if unreadable or any(source.table.keys() & {"ingress", "seal"} for source in sources):
+    said = {key for source in sources for key in source.table}
+    others = {key for source in sources for key in source.table.keys() - KNOWN if isinstance(source.table[key], dict)}
+    fields_of_each = [source.table.get("fields", {}) for source in sources]
+    is_unclear = bool(unreadable or others) or not all(isinstance(fields, dict) for fields in fields_of_each)
+    if is_unclear or said & {"ingress", "seal"}:
         ingress.replace(ingress.Ingress(defaults=False))
-    if unreadable or any(source.table.keys() & {"egress", "seal"} for source in sources):
+    if is_unclear or said & {"egress", "seal"}:
         egress.replace(egress.EgressPolicy(defaults=False))
-    is_clear = not unreadable
-    names: set[str] = set()
-    for source in sources:
-        fields = source.table.get("fields", {})
-        is_clear = is_clear and isinstance(fields, dict) and source.table.keys() <= KNOWN
-        if isinstance(fields, dict):
-            names |= {str(name) for name, table in fields.items() if _is_private(table)}
-    if not is_clear:
+    names = {
+        str(name)
+        for fields in fields_of_each
+        if isinstance(fields, dict)
+        for name, table in fields.items()
+        if _is_private(table)
+    }
+    if is_unclear:
         names.add(USER_ID.name)
         declared = registry()
         replace_registry(Registry(declared.by_name.values(), strict=declared.strict, shows_undeclared=False))

@@ -135,7 +135,7 @@ class TestMistakes:
     def test_of_form(self, tmp_path: Path, text: str, expected: str) -> None:
         assert problems(tmp_path, text) == [expected]
 
-    @pytest.mark.parametrize("text", ['[[otelctx.egress.rules]]\nto = ["*"]', "not toml"])
+    @pytest.mark.parametrize("text", ['[[otelctx.egress.rules]]\nto = ["*"]', "[otelctx.egres]", "not toml"])
     def test_while_it_is_wrong_nothing_but_the_trace_goes_anywhere(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "otelctx.toml").write_text(text)
         fail_closed.hide({"HOME": str(tmp_path)}, tmp_path)

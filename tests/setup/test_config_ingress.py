@@ -140,6 +140,12 @@ def test_while_it_is_wrong_nobody_is_trusted(project: Path) -> None:
     assert ingress.ingress().of_named("127.0.0.1") == STRANGER
 
 
+def test_nor_while_it_has_a_table_of_another_name(project: Path) -> None:
+    (project / "otelctx.toml").write_text("[otelctx.ingres]\nrules = []\n")
+    fail_closed.hide({}, project)
+    assert ingress.ingress().of_named("127.0.0.1") == STRANGER
+
+
 def test_a_mistake_elsewhere_changes_nothing_about_trust(project: Path) -> None:
     (project / "otelctx.toml").write_text("[otelctx]\nstrit = true\n")
     fail_closed.hide({}, project)

@@ -202,8 +202,8 @@ class TestFailClosed:
         assert (card.attribute_name, card.max_length, card.redaction("logs")) == ("app.card", 4, "mask")
 
     def test_a_wrong_file_that_redacts_nothing_hides_nothing(self, project: Path) -> None:
-        write(project, '[otelctx]\nstrict = "perhaps"\n[otelctx.fields.step]\nlog = 5\n')
-        assert len(problems(project)) == 2
+        write(project, '[otelctx]\nstrict = "perhaps"\nstrit = 1\n[otelctx.fields.step]\nlog = 5\n')
+        assert len(problems(project)) == 3
         fail_closed.hide({}, project)
         assert in_logs(user_id="alice", step=1) == {"user_id": "alice", "step": 1}
 
