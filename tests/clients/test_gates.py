@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.propagators.jaeger import JaegerPropagator
@@ -181,6 +182,22 @@ def test_a_gate_that_fails_lets_the_request_pass_and_counts_it(
     client.get(f"{trusted.url}/n", {"X-Request-Id": "mine"}, None)
     assert trusted.at("/n").texts("x-request-id") == ["mine"]
     assert counts()["egress.gate_failed"] == 1
+
+
+def test_extensions_that_two_requests_of_httpx_share_tell_neither_of_the_other(
+    installed: Install, trusted: Server, untrusted: Server
+) -> None:
+    installed(CLIENTS["httpx"])
+    shared: dict[str, Any] = {}
+    with httpx.Client(trust_env=False) as client:
+        for server in (trusted, untrusted):
+            receive()
+            request = client.build_request("GET", f"{server.url}/shared")
+            request.extensions = shared
+            client.send(request)
+    assert shared == {}
+    assert_all(trusted.at("/shared"))
+    assert_trace_only(untrusted.at("/shared"))
 
 
 HAND_SET = {"Baggage": "mine=1", "X-Request-Id": "mine", "Traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
