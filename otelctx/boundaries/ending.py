@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from multiprocessing import util
 from threading import Thread
@@ -21,6 +20,7 @@ from opentelemetry import metrics, trace
 from opentelemetry._logs import get_logger_provider
 
 from otelctx.boundaries.patches import Patch
+from otelctx.core.reports import report
 
 # All signals together. The SDK's own time limit is for each, and not kept (opentelemetry-python#4568).
 SECONDS: Final = 1.0
@@ -41,9 +41,10 @@ def flush() -> None:
 
 
 def _flush(provider: Any) -> None:
-    # An exporter says itself what it could not send.
-    with suppress(Exception):
+    try:
         provider.force_flush(int(SECONDS * 1000))
+    except Exception:  # noqa: BLE001 - a provider's processors are other people's code, and the process ends all the same
+        report("ending.failed", "What %s holds was not sent at the end", type(provider).__name__)
 
 
 _registered_in: int | None = None

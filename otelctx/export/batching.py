@@ -129,12 +129,16 @@ class Batcher(Generic[_Item]):
                 self._thread = started(f"otelctx-{self._signal}-batches", self._run)
 
     def _run(self) -> None:
-        with suppress_instrumentation():
-            while not self._is_closed:
-                self._wake.wait(self._settings.delay_seconds)
-                self._wake.clear()
-                with self._writing:
-                    self._write_due()
+        try:
+            with suppress_instrumentation():
+                while not self._is_closed:
+                    self._wake.wait(self._settings.delay_seconds)
+                    self._wake.clear()
+                    with self._writing:
+                        self._write_due()
+        finally:
+            # After an exception, which Python shows, the next item starts another thread.
+            self._thread = None
 
     def _write_due(self) -> None:
         # A partial batch at the end of each delay, and none while full ones come.
@@ -156,8 +160,12 @@ class Batcher(Generic[_Item]):
 
     def _write(self, count: int) -> int:
         items = self._take(count)
-        if items:
-            self._spool.accept(self._encode(items))
+        try:
+            if items:
+                self._spool.accept(self._encode(items))
+        except BaseException:
+            COUNTERS.add("dropped", self._signal, len(items), reason="failed")
+            raise
         return len(items)
 
     def _take(self, count: int) -> list[_Item]:

@@ -26,6 +26,7 @@ Reason = Literal[
     "spool_full",  # the oldest made room for the newest
     "too_large",  # one batch is larger than the whole spool may be
     "expired",  # it waited for longer than it may
+    "failed",  # what an exception has ended that nobody expects
     "refused",  # the collector refused the request for good
     "rejected",  # the collector took the request, but not this item
     "ended",  # it was in memory only when the process ended

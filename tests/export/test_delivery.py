@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +29,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import format_span_id
 
 from otelctx.export import batching, pacing
-from otelctx.export.batching import BatchSettings
+from otelctx.export.batches import Batch
+from otelctx.export.batching import Batcher, BatchSettings
 from otelctx.export.counters import COUNTERS
+from otelctx.export.encoding import spans_to_batch
 from otelctx.export.endpoint import Endpoint
 from otelctx.export.exporters import SpoolingLogRecordExporter, SpoolingMetricExporter, SpoolingSpanExporter
 from otelctx.export.patience import PATIENCE
@@ -368,6 +370,27 @@ class TestPlacesThatCannotBeUsed:
 
 
 class TestTheQueue:
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_what_ends_its_thread_costs_one_batch_that_is_counted(
+        self, closed_port: int, settings: SpoolSettings, wait_for: Any
+    ) -> None:
+        exporter = SpoolingSpanExporter(settings, Endpoint(f"http://127.0.0.1:{closed_port}/v1/traces"))
+        failures = iter([True])
+
+        def encode(spans: Sequence[ReadableSpan]) -> Batch:
+            if next(failures, False):
+                raise MemoryError
+            return spans_to_batch(spans)
+
+        batcher = Batcher("traces", exporter.spool, encode, BatchSettings(0.01, 1, 50))
+        tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+        for expected in (("dropped", "failed"), ("spooled", "")):
+            span = tracer.start_span("work")
+            span.end()
+            batcher.add(span)
+            wait_for(lambda expected=expected: COUNTERS.value(expected[0], "traces", expected[1]) == 1)
+        batcher.close()
+
     def test_a_full_one_spills_to_disk_and_does_not_drop(self, closed_port: int, settings: SpoolSettings) -> None:
         exporter = SpoolingSpanExporter(
             replace(settings, shutdown_seconds=5.0), Endpoint(f"http://127.0.0.1:{closed_port}/v1/traces")
