@@ -260,7 +260,7 @@ class TestBounds:
     def test_of_age_drop_and_count(
         self, scripted: Scripted, spans: Make, settings: SpoolSettings, wait_for: Callable[..., Any]
     ) -> None:
-        scripted.answers.append((503, {}, b""))
+        scripted.answers.append((503, {"Retry-After": "60"}, b""))
         first = SpoolingSpanExporter(replace(settings, shutdown_seconds=0.0), scripted.endpoint)
         first.export(spans(8))
         wait_for(lambda: scripted.received)
