@@ -16,7 +16,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span, get_tracer
 
 import otelctx
 from otelctx.integrations.asgi import OtelctxMiddleware
@@ -262,6 +262,22 @@ class TestServerSpan:
     async def test_it_may_be_left_to_others(self, spans: InMemorySpanExporter) -> None:
         sent = await serve(OtelctxMiddleware(answer, traced=False), scope_of(x_request_id="theirs"))
         assert (spans.get_finished_spans(), echoed(sent)) == ((), ["theirs"])
+
+    async def test_one_that_was_made_further_in_is_around_the_sending_too(self, spans: InMemorySpanExporter) -> None:
+        seen: list[int] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            with get_tracer("a framework").start_as_current_span("GET /", kind=SpanKind.SERVER):
+                pass
+            await answer(scope, receive, send)
+
+        async def send(message: Any) -> None:
+            seen.append(get_current_span().get_span_context().span_id)
+
+        await OtelctxMiddleware(app, traced=False)(scope_of(), None, send)
+        (span,) = spans.get_finished_spans()
+        assert span.context is not None
+        assert seen == [span.context.span_id, span.context.span_id]
 
     async def test_a_middleware_of_opentelemetry_inside_joins_it(self, spans: InMemorySpanExporter) -> None:
         hooked: list[str] = []
