@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -90,3 +91,9 @@ async def tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
         loop.set_task_factory(None)
     else:
         yield
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs of the tests, also where a shell that runs this in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
