@@ -33,7 +33,6 @@ class Registry:
 
     __slots__ = (
         "ahead",
-        "attributes",
         "behind",
         "by_key",
         "by_name",
@@ -69,7 +68,7 @@ class Registry:
         self.ahead = tuple(field for field in remote if field.priority >= 0)
         self.behind = tuple(field for field in remote if field.priority < 0)
         self.headers = _unique("header", ((field.header, field) for field in declared if field.header))
-        self.attributes = _unique("attribute", ((field.attribute_name, field) for field in declared))
+        _unique("attribute", ((field.attribute_name, field) for field in declared))
         self.generated = tuple(field for field in declared if field.generate)
         self.echoed = tuple(field for field in declared if field.echo)
         self.in_logs = _view("logs", self.by_name, lambda field: field.log, only)

@@ -15,7 +15,7 @@ from otelctx.core.here import enter, here
 from otelctx.core.layers import ABSENT
 from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, accepted
-from otelctx.core.state import ambient_layer, current_layer, current_layer_of, holds, layer_in, with_layer
+from otelctx.core.state import ambient_layer, current_layer, holds, with_layer
 from otelctx.core.watching import value_missing
 
 _logger = logging.getLogger("otelctx")
@@ -90,7 +90,7 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     """
     changes = accepted(values)
     context = here()
-    layer = current_layer_of(layer_in(context))
+    layer = current_layer()
     request = None if layer is None else layer.request
     if layer is None or request is None or isinstance(request, AmbientRequest):
         layer = ambient_layer(layer)

@@ -18,6 +18,7 @@ import contextvars
 import queue
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -165,17 +166,19 @@ def do(actor: Actor, kind: str, name: str, value: object) -> None:
         actor.leave(by_failure=kind == "fail")
 
 
-class Line:
+class Line(ABC):
     """An actor that runs somewhere, and takes a command whenever it is told to."""
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
 
+    @abstractmethod
     async def command(self, work: Callable[[], Any]) -> Any:
-        raise NotImplementedError
+        """Let the actor do *work* where it runs, and return what that returns."""
 
+    @abstractmethod
     async def stop(self) -> None:
-        raise NotImplementedError
+        """End the line."""
 
 
 class TaskLine(Line):
