@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
@@ -64,6 +65,21 @@ async def mark_async(request: httpx.Request) -> None:
 
 def through_httpx(client: httpx.Client, protocol: str = "http") -> Call:
     return lambda path: client.get(redirecting(path, protocol)).raise_for_status()
+
+
+def one_at_a_time(call: Call) -> Call:
+    """
+    Return *call* for threads that share an HTTP/2 connection of httpcore, which mixes up what they send at once.
+
+    https://github.com/encode/httpx/issues/3072
+    """
+    lock = threading.Lock()
+
+    def alone(path: str) -> Any:
+        with lock:
+            return call(path)
+
+    return alone
 
 
 def through_httpx_async(client: httpx.AsyncClient, protocol: str = "http") -> Callable[[str], Awaitable[Any]]:
@@ -144,7 +160,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     CLIENTS.update(
         {
             "httpx": through_httpx(httpx.Client(**follow)),
-            "httpx-2": through_httpx(httpx.Client(**follow, http1=False, http2=True), "http2"),
+            "httpx-2": one_at_a_time(through_httpx(httpx.Client(**follow, http1=False, http2=True), "http2")),
             "httpx-transport": through_httpx(httpx.Client(**follow, transport=Transport())),
             "httpx-hooks": through_httpx(httpx.Client(**follow, event_hooks={"request": [mark]})),
             "requests": through_requests(requests.Session()),
