@@ -55,18 +55,25 @@ def encode(
 
 
 def _encode_each(members: Mapping[str, str], properties: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    encoded: dict[str, str] = {}
-    for key, text in members.items():
-        if not is_key(key):
-            report("baggage.bad_key", "A baggage key was not a token of RFC 9110, and was left out")
-            continue
-        # A lone surrogate has no encoding; other code may have put one into the baggage. It becomes a question mark.
-        octets = text.encode("utf-8", "replace")
-        encoded[key] = f"{key}={''.join(map(TEXT_OF.__getitem__, octets))}"
-        received = properties.get(key)
-        if received is not None and received[0] == text:
-            encoded[key] += received[1]
+    if not all(map(is_key, members)):
+        bad = [key for key in members if not is_key(key)]
+        report("baggage.bad_key", "A baggage key was not a token of RFC 9110, and was left out", times=len(bad))
+        members = {key: text for key, text in members.items() if key not in bad}
+    # All values together, with a character in between that hardly any has.
+    texts = _encoded("\0".join(members.values())).split("%00")
+    if len(texts) != len(members):
+        texts = list(map(_encoded, members.values()))
+    encoded = {key: f"{key}={text}" for key, text in zip(members, texts, strict=True)}
+    for key, (text, rest) in properties.items():
+        if members.get(key) == text:
+            encoded[key] += rest
     return encoded
+
+
+def _encoded(text: str) -> str:
+    # A lone surrogate has no encoding; other code may have put one into the baggage. It becomes a question mark.
+    # Of the octets, Latin-1 makes one character each.
+    return text.encode("utf-8", "replace").decode("latin-1").translate(TEXT_OF)
 
 
 def _shortened(encoded: dict[str, str], dropped_before: int, room: int, places: int) -> tuple[str, Sequence[str]]:

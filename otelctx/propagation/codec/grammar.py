@@ -28,11 +28,19 @@ _OCTET: Final = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]"
 # Section 3.3.1.3, value: any number of octets, an equal sign too; it may be empty.
 is_encoded: Final = re.compile(f"{_OCTET}*").fullmatch
 
-# RFC 3986, section 2.1: percent-encoded octets, as many as follow each other.
-encoded: Final = re.compile("(?:%[0-9A-Fa-f]{2})+").sub
+# RFC 3986, section 2.1: percent-encoded octets, as many as follow each other; and a percent sign that begins none.
+_HEX: Final = "[0-9A-Fa-f]"
+replace_octets: Final = re.compile(f"%{_HEX}{_HEX}(?:%{_HEX}{_HEX})*").sub
+has_stray_percent: Final = re.compile(f"%(?!{_HEX}{_HEX})").search
 
 # Section 3.3.1.4, property: a key, or a key and a value, with whitespace around each.
 is_properties: Final = re.compile(rf"(?:;[ \t]*{TCHARS}[ \t]*(?:=[ \t]*(?:{_OCTET}+[ \t]*)?)?)+").fullmatch
+
+# Each member of a header that has a comma in front: its key, its value and its properties, each without the whitespace
+# before and, but for the properties, after it. The first look ahead spares the others where there is no value.
+members_in: Final = re.compile(
+    rf",(?=[^,=]*=)[ \t]*({TCHARS})[ \t]*=[ \t]*(?:({_OCTET}+)[ \t]*)?(;[^,]*)?(?![^,])"
+).findall
 
 # A whole header of members without whitespace and properties: what nearly all senders send.
 is_compact: Final = re.compile(f"{TCHARS}={_OCTET}*(?:,{TCHARS}={_OCTET}*)*").fullmatch
