@@ -26,6 +26,12 @@ setting_up = GROUP.case("set up for traced requests", over=PYTHON, targets={RECI
 running = GROUP.case("run a program", over=PYTHON, targets={INSTRUMENT: 0.6}, calls=1, turns=9, quick=False)
 
 _EXPORTERS: Final = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+# Where otelctx is installed too, its distribution may be the one that OpenTelemetry picks, and its hooks run.
+_WITHOUT_OTELCTX: Final = {
+    "OTEL_PYTHON_DISTRO": "distro",
+    "OTEL_PYTHON_CONFIGURATOR": "configurator",
+    "OTELCTX_ENABLED": "false",
+}
 _RECIPE: Final = """
 from benchmarks.cases.recipes import hand_recipe
 from benchmarks.cases.sdk import trace_with
@@ -39,9 +45,11 @@ ours(None)
 """
 
 
-def process(*command: str) -> Work:
+def process(*command: str, **environment: str) -> Work:
     """Return the work that is to run *command*, a program of this environment, to its end."""
-    environ = {**os.environ, **dict.fromkeys(_EXPORTERS, "none")}
+    environ = {**os.environ, **dict.fromkeys(_EXPORTERS, "none"), **environment}
+    # With the bytecode that an installed package has; what has none yet is given it in the first turn.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def work(calls: int) -> dict[str, float]:
         before, began = _children(), time.perf_counter()
@@ -95,7 +103,7 @@ setting_up.contender("otelctx")(script(_OURS))
 
 @running.contender(INSTRUMENT)
 def _instrument() -> Work:
-    return process(installed("opentelemetry-instrument"), sys.executable, "-c", "pass")
+    return process(installed("opentelemetry-instrument"), sys.executable, "-c", "pass", **_WITHOUT_OTELCTX)
 
 
 @running.contender("otelctx")

@@ -7,12 +7,12 @@ that lacks what is to be patched is imported all the same, and stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
 
-from wrapt import register_post_import_hook
-
+from otelctx.boundaries.import_hook import when_imported
 from otelctx.boundaries.patches import Patches, Reversible
 from otelctx.core.reports import report
 
@@ -37,7 +37,7 @@ class OnImport:
         if not self._hooked:
             self._hooked = True
             for name in self._makers:
-                register_post_import_hook(partial(self._imported, name), name)
+                when_imported(name, partial(self._importing, name))
 
     def uninstall(self) -> None:
         """Restore what those modules do by themselves."""
@@ -45,7 +45,9 @@ class OnImport:
         for patches in self._made.values():
             patches.uninstall()
 
-    def _imported(self, name: str, module: ModuleType) -> None:
+    @contextmanager
+    def _importing(self, name: str, module: ModuleType) -> Iterator[None]:
+        yield
         try:
             self._made[name] = patches = Patches(*self._makers[name](module))
         except AttributeError as error:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
-from importlib.metadata import entry_points
+from functools import partial
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
 
 from opentelemetry.instrumentation.distro import BaseDistro
 
 from otelctx.errors import ConfigError
-from otelctx.setup import config
+from otelctx.setup import config, instrumentations
 from otelctx.setup.resource import given_service_name, service_name
 
 _EXPORTERS: Final = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
@@ -31,6 +32,15 @@ class OtelctxDistro(BaseDistro):  # type: ignore[misc]
 
     def _configure(self, **kwargs: Any) -> None:  # noqa: ARG002 - the interface
         set_defaults(os.environ)
+
+    def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
+        """Instrument what *entry_point* is of: at once, or when the application imports it."""
+        load = partial(super().load_instrumentor, entry_point, **kwargs)
+        library = instrumentations.library_to_wait_for(entry_point, os.environ)
+        if library is None:
+            load()
+        else:
+            instrumentations.wait(entry_point, library, load)
 
 
 def set_defaults(environ: MutableMapping[str, str]) -> None:
@@ -52,8 +62,12 @@ def _is_spooling(environ: Mapping[str, str]) -> bool:
     # A provider of credentials hands the SDK's exporters a client of its own.
     if any(name.startswith("OTEL_PYTHON_EXPORTER_OTLP_") and name.endswith("CREDENTIAL_PROVIDER") for name in environ):
         return False
-    # A source tree may be newer than the metadata that it was installed with; then nothing would be exported at all.
-    if not entry_points(group="opentelemetry_traces_exporter", name=_SPOOLING):
+    try:
+        # A source tree may be newer than the metadata that it was installed with; then nothing would be exported at
+        # all. Only our own are asked: to look at what all packages have would take longer than the rest of set-up.
+        if not distribution("otelctx").entry_points.select(group="opentelemetry_traces_exporter", name=_SPOOLING):
+            return False
+    except PackageNotFoundError:
         return False
     try:
         return config.is_enabled(environ) and config.load(environ, Path.cwd()).export is not None

@@ -1,0 +1,100 @@
+"""
+The import hook: tells who waits for a module when its code begins to run, and when it has run.
+
+It finds and loads nothing itself, and leaves no trace on a module: when its code runs, its loader is its own again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+Around: TypeAlias = Callable[[ModuleType], AbstractContextManager[object]]
+
+_lock: Final = threading.Lock()
+_waiting: Final[dict[str, list[Around]]] = {}
+_running: Final[set[str]] = set()
+
+
+def when_imported(name: str, around: Around) -> None:
+    """
+    Call *around* with the module *name*, and run its code in the block that this returns, when it is first imported.
+
+    Whoever imports it goes on after the block. An import that fails leaves the block by its exception, and the next one
+    is the first again. If the module is imported already, the block is entered and left at once; if another thread is
+    at it, when that is done.
+    """
+    with _lock:
+        module = None if name in _running else sys.modules.get(name)
+        if module is None:
+            _waiting.setdefault(name, []).append(around)
+            if _FINDER not in sys.meta_path:
+                sys.meta_path.insert(0, _FINDER)
+    if module is not None:
+        with around(module):
+            pass
+
+
+class _Finder(MetaPathFinder):
+    """Asks the finders after it, and has the loader of what somebody waits for tell of it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in _waiting:
+            return None
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(fullname, path, target) if hasattr(finder, "find_spec") else None
+            if spec is not None:
+                # A namespace has no code that runs, and a loader of the old kind loads without being told.
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Telling(spec.loader)
+                return spec
+        return None
+
+
+class _Telling(Loader):
+    """Stands for the loader of one module until that runs."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None:
+            spec.loader = self._loader
+        module.__loader__ = self._loader
+        name = module.__name__
+        with ExitStack() as stack:
+            with _lock:
+                arounds = [*_waiting.get(name, ())]
+                _running.add(name)
+            try:
+                # Left in the order in which they were asked for.
+                for around in reversed(arounds):
+                    stack.enter_context(around(module))
+                self._loader.exec_module(module)
+                with _lock:
+                    late = _waiting.pop(name, arounds)[len(arounds) :]
+            finally:
+                with _lock:
+                    _running.discard(name)
+        for around in late:
+            with around(module):
+                pass
+
+
+_FINDER: Final = _Finder()

@@ -1,0 +1,155 @@
+"""The import hook: who waits for a module is told of its first import, and a module keeps nothing of it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from otelctx.boundaries.import_hook import when_imported
+
+Told = list[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def make(folder: Path, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Write a module of the code that is given, and return its name; nothing has imported it."""
+    made: list[str] = []
+
+    def make(code: str) -> str:
+        name = f"hooked_{abs(hash(request.node.nodeid))}_{len(made)}"
+        made.append(name)
+        (folder / f"{name}.py").write_text(code)
+        importlib.invalidate_caches()
+        return name
+
+    return make
+
+
+def telling(told: Told, who: str = "") -> Callable[[ModuleType], AbstractContextManager[None]]:
+    @contextmanager
+    def around(module: ModuleType) -> Iterator[None]:
+        told.append(f"{who}begins")
+        try:
+            yield
+        except BaseException as error:
+            told.append(f"{who}{type(error).__name__}")
+            raise
+        told.append(f"{who}ended with {getattr(module, 'value', None)}")
+
+    return around
+
+
+def test_who_waits_is_told_before_and_after_the_code_runs_and_once(make: Callable[[str], str]) -> None:
+    told: Told = []
+    name = make("value = 1")
+    when_imported(name, telling(told))
+    assert told == []
+    module = importlib.import_module(name)
+    importlib.import_module(name)
+    importlib.reload(module)
+    assert told == ["begins", "ended with 1"]
+
+
+def test_a_module_that_is_imported_is_told_of_at_once(make: Callable[[str], str]) -> None:
+    told: Told = []
+    name = make("value = 1")
+    importlib.import_module(name)
+    when_imported(name, telling(told))
+    assert told == ["begins", "ended with 1"]
+
+
+def test_those_who_wait_are_done_in_the_order_in_which_they_came(make: Callable[[str], str]) -> None:
+    told: Told = []
+    name = make("value = 1")
+    for who in ("first ", "second "):
+        when_imported(name, telling(told, who))
+    importlib.import_module(name)
+    assert told[2:] == ["first ended with 1", "second ended with 1"]
+
+
+def test_a_failed_import_is_told_and_the_next_one_is_the_first_again(make: Callable[[str], str], folder: Path) -> None:
+    told: Told = []
+    name = make("raise LookupError")
+    when_imported(name, telling(told))
+    with pytest.raises(LookupError):
+        importlib.import_module(name)
+    (folder / f"{name}.py").write_text("value = 2  # another length than before")
+    importlib.invalidate_caches()
+    importlib.import_module(name)
+    assert told == ["begins", "LookupError", "begins", "ended with 2"]
+
+
+def test_the_module_has_its_own_loader_also_while_its_code_runs(make: Callable[[str], str]) -> None:
+    code = "loaders = [__loader__, __spec__.loader]"
+    plain = importlib.import_module(make(code))
+    name = make(code)
+    when_imported(name, telling([]))
+    told_of = importlib.import_module(name)
+    for loader in (*told_of.loaders, told_of.__loader__, told_of.__spec__.loader if told_of.__spec__ else None):
+        assert type(loader) is type(plain.__loader__)
+
+
+def test_looking_for_a_module_imports_nothing_and_gives_what_its_loader_gives(make: Callable[[str], str]) -> None:
+    told: Told = []
+    name = make("value = 1")
+    when_imported(name, telling(told))
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    assert spec.loader.get_source(name) == "value = 1"  # type: ignore[attr-defined]
+    assert told == []
+    assert name not in sys.modules
+
+
+def test_who_comes_while_another_thread_runs_the_code_is_told_when_that_is_done(make: Callable[[str], str]) -> None:
+    told: Told = []
+    running, go_on = threading.Event(), threading.Event()
+    name = make("import threading\nhook = threading.hooked\nhook()\nvalue = 1")
+
+    def wait() -> None:
+        running.set()
+        assert go_on.wait(30)
+
+    threading.hooked = wait  # type: ignore[attr-defined]
+    try:
+        when_imported(name, telling([]))
+        thread = threading.Thread(target=importlib.import_module, args=(name,))
+        thread.start()
+        assert running.wait(30)
+        when_imported(name, telling(told))
+        assert told == []
+        go_on.set()
+        thread.join(30)
+    finally:
+        del threading.hooked  # type: ignore[attr-defined]
+    assert told == ["begins", "ended with 1"]
+
+
+def test_who_is_told_of_one_module_may_import_another_that_waits(make: Callable[[str], str]) -> None:
+    told: Told = []
+    inner, outer = make("value = 'inner'"), make("value = 'outer'")
+
+    @contextmanager
+    def around(module: ModuleType) -> Iterator[None]:
+        yield
+        importlib.import_module(inner)
+        told.append(f"outer has {module.value}")
+
+    when_imported(outer, around)
+    when_imported(inner, telling(told))
+    importlib.import_module(outer)
+    assert told == ["begins", "ended with inner", "outer has outer"]
