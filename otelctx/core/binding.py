@@ -13,7 +13,7 @@ from otelctx.core.block import Block
 from otelctx.core.here import here
 from otelctx.core.layers import Layer
 from otelctx.core.request import accepted
-from otelctx.core.state import current_layer, with_layer
+from otelctx.core.state import layer_here, with_layer
 
 
 class bind(Block):  # noqa: N801 - it is used as a verb
@@ -41,8 +41,9 @@ class bind(Block):  # noqa: N801 - it is used as a verb
         self._values = accepted(values)
 
     def _context(self) -> Context:
-        outer = current_layer()
-        return with_layer(here(), Layer(None if outer is None else outer.request, outer, bound=dict(self._values)))
+        context = here()
+        outer = layer_here(context)
+        return with_layer(context, Layer(None if outer is None else outer.request, outer, self._values.copy()))
 
     def _again(self) -> Block:
         block = bind()

@@ -22,26 +22,30 @@ _MOST_KINDS: Final = 64
 # Public API only: the one key that `set_span_in_context` writes.
 SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 
-_variable: ContextVar[Context] | None = None
+
+class _Elsewhere:
+    """What a runtime context of somebody's own keeps, read and written like a variable."""
+
+    def get(self, _default: Context) -> Context:
+        return get_current()
+
+    def set(self, context: Context) -> Token[Context]:
+        return attach(context)
 
 
-def variable() -> ContextVar[Context] | None:
-    """Return the variable that OpenTelemetry keeps its Context in; None where it has none."""
-    global _variable  # noqa: PLW0603 - found once per process
-    if _variable is None:
-        token = attach(NOWHERE)
-        detach(token)
-        if isinstance(token, Token):
-            _variable = token.var
-    return _variable
+def _kept_in() -> ContextVar[Context] | _Elsewhere:
+    token = attach(NOWHERE)
+    detach(token)
+    return token.var if isinstance(token, Token) else _Elsewhere()
+
+
+# Of a plain Context, `CURRENT.get(NOWHERE)` is all there is to `here`.
+CURRENT: Final = _kept_in()
 
 
 def here() -> Context:
     """Return the Context that is current."""
-    found = _variable or variable()
-    if found is None:
-        return get_current()
-    context = found.get(NOWHERE)
+    context = CURRENT.get(NOWHERE)
     return context.seen_from_here() if type(context) is GeneratorContext else context
 
 
@@ -55,15 +59,13 @@ def enter(context: Context) -> Token[Context]:
 
     That is `opentelemetry.context.attach`, asked only where generators have a part in it.
     """
-    found = _variable or variable()
     if (
-        found is None
-        or type(context) is GeneratorContext
-        or type(found.get(NOWHERE)) is GeneratorContext
+        type(context) is GeneratorContext
+        or type(CURRENT.get(NOWHERE)) is GeneratorContext
         or generator_of(sys._getframe(1)) is not None  # noqa: SLF001 - public, whatever its name
     ):
         return attach(context)
-    return found.set(context)
+    return CURRENT.set(context)
 
 
 def span_in(context: Context) -> Span:

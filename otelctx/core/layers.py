@@ -10,7 +10,7 @@ copy of anything to keep in step. Its mapping shows remote fields only; a local 
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
-from typing import Final
+from typing import Any, Final
 
 from otelctx.core.fields import Field, is_token
 from otelctx.core.redaction import Memo
@@ -20,6 +20,9 @@ from otelctx.core.request import Request, without
 from otelctx.core.values import wire_text
 
 ABSENT: Final = object()
+
+# Of a link that binds nothing; never written to.
+_NONE: Final[dict[str, Any]] = {}
 
 # A deeper chain is folded into one link, so that code which adds baggage in a loop stays linear.
 MAX_DEPTH: Final = 64
@@ -38,25 +41,32 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         parent: the next link outwards.
         bound: by field name, values of this link; None hides an outer value.
         members: by baggage key, members that no field declares, set here by other code; None hides an outer one.
+        near: where nearly all that is read here is found at once: the values of the request, or what is bound. A value
+            that is there and not None is what `find` returns.
     """
 
-    __slots__ = ("bound", "depth", "members", "parent", "request")
+    __slots__ = ("bound", "depth", "members", "near", "parent", "request")
 
     def __init__(
         self,
         request: Request | None,
         parent: Layer | None = None,
-        bound: dict[str, object] | None = None,
-        members: dict[str, str | None] | None = None,
+        bound: dict[str, object] = _NONE,
+        members: dict[str, str | None] = _NONE,
     ) -> None:
         """Put a link on *parent*; it takes *bound* and *members* over."""
         self.request = request
         self.parent = parent
-        self.bound: dict[str, object] = {} if bound is None else bound
-        self.members: dict[str, str | None] = {} if members is None else members
+        self.bound = bound
+        self.members = members
         self.depth: int = 0 if parent is None else parent.depth + 1
         if self.depth > MAX_DEPTH:
             self._fold()
+        # What is written in a task outside any request counts more than what is bound around it: `find` is asked then.
+        if type(request) is not Request:
+            self.near = _NONE
+        else:
+            self.near = self.bound if self.bound or self.parent is not None else request.values
 
     def _fold(self) -> None:
         self.bound, self.members = self._merged()
@@ -168,9 +178,20 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         # The name of a local field stays one: what was declared to stay in the process does not leave by this door.
         field = declared.by_key.get(key) or declared.by_name.get(key)
         if field is None:
-            self.members[key] = None if value is None else str(value)
+            self._give(key, None if value is None else str(value))
         else:
-            self.bound[field.name] = None if value is None else field.accept(value)
+            self._bind(field.name, None if value is None else field.accept(value))
+
+    def _give(self, key: str, text: str | None) -> None:
+        if self.members is _NONE:
+            self.members = {}
+        self.members[key] = text
+
+    def _bind(self, name: str, value: object) -> None:
+        if self.bound is _NONE:
+            self.bound = {}
+            self.near = self.bound if type(self.request) is Request else _NONE
+        self.bound[name] = value
 
     def __delitem__(self, key: str) -> None:
         if key not in self.wire():
@@ -180,9 +201,9 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
     def _hide(self, key: str) -> None:
         field = registry().by_key.get(key)
         if field is None:
-            self.members[key] = None
+            self._give(key, None)
         else:
-            self.bound[field.name] = None
+            self._bind(field.name, None)
 
     def __getitem__(self, key: str) -> object:
         return self.wire()[key]

@@ -98,14 +98,16 @@ class Request:
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes* for everybody in the request, and tell the listeners."""
-        before = {name: self.values.get(name) for name in changes}
-        self.values.update(changes)
+        values, origins, listeners = self.values, self.origins, self.listeners
+        before = {name: values.get(name) for name in changes} if listeners else {}
+        values.update(changes)
         self.writes += 1
         # Not the number: of two writers at once without the GIL, the later one could store the smaller.
         self._version = object()
-        if self.origins:
-            without(self.origins, changes)
-        for listener in self.listeners:
+        for name in changes:
+            if name in origins:
+                origins.pop(name, None)
+        for listener in listeners:
             listener(self, changes, before)
 
     def shown(self, make: Showing[V], view: View) -> Mapping[str, V]:

@@ -14,13 +14,13 @@ from typing import Any, Final
 from opentelemetry import baggage
 from opentelemetry.context import Context, create_key
 
-from otelctx.core.here import NOWHERE, here, variable
+from otelctx.core.here import CURRENT, NOWHERE, here
 from otelctx.core.layers import Layer
 from otelctx.core.request import AmbientRequest, Request
 
 _LAYER_KEY: Final = create_key("otelctx-layer")
 # Public API only: the one key that `set_baggage` writes.
-_BAGGAGE_KEY: Final = next(iter(baggage.set_baggage("k", "v", Context())))
+BAGGAGE_KEY: Final = next(iter(baggage.set_baggage("k", "v", Context())))
 
 
 class _Ambient:
@@ -40,7 +40,7 @@ _ambient: ContextVar[_Ambient | None] = ContextVar("otelctx_ambient_request", de
 
 def layer_in(context: Context) -> Layer | None:
     """Return the innermost layer of *context*, or None where neither a request nor baggage is."""
-    found = context.get(_BAGGAGE_KEY)
+    found = context.get(BAGGAGE_KEY)
     if type(found) is Layer:
         return found
     kept = context.get(_LAYER_KEY)
@@ -56,21 +56,20 @@ def layer_in(context: Context) -> Layer | None:
 
 def baggage_in(context: Context) -> Mapping[str, object]:
     """Return the baggage of *context*, as `opentelemetry.baggage.get_all` does."""
-    found = context.get(_BAGGAGE_KEY)
+    found = context.get(BAGGAGE_KEY)
     return found if isinstance(found, dict) else {}
-
-
-def holds(context: Context, layer: Layer) -> bool:
-    """Tell whether the baggage of *context* is *layer* itself."""
-    return context.get(_BAGGAGE_KEY) is layer
 
 
 def current_layer(context: Context | None = None) -> Layer | None:
     """Return the layer that code sees here, or in *context* if one is given."""
     if context is not None:
         return layer_in(context)
-    context = here()
-    layer = context.get(_BAGGAGE_KEY)
+    return layer_here(here())
+
+
+def layer_here(context: Context) -> Layer | None:
+    """Return the layer that code sees here, where *context* is what is current."""
+    layer = context.get(BAGGAGE_KEY)
     # Nearly always: nothing to derive, and in a request that was opened.
     if type(layer) is Layer and type(layer.request) is Request:
         return layer
@@ -100,10 +99,10 @@ def with_layer(context: Context, layer: Layer | None) -> Context:
     result = Context(context)
     if layer is None:
         dict.pop(result, _LAYER_KEY, None)
-        dict.pop(result, _BAGGAGE_KEY, None)
+        dict.pop(result, BAGGAGE_KEY, None)
     else:
         dict.__setitem__(result, _LAYER_KEY, layer)
-        dict.__setitem__(result, _BAGGAGE_KEY, layer)
+        dict.__setitem__(result, BAGGAGE_KEY, layer)
     return result
 
 
@@ -131,9 +130,9 @@ class Outside:
     __slots__ = ("_ambient", "_token", "_variable")
 
     def __init__(self) -> None:
-        """Find OpenTelemetry's variable, once: this block is for where every nanosecond counts."""
+        """Prepare the block, once: it is for where every nanosecond counts."""
         # A runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT, is left alone.
-        self._variable: ContextVar[Any] = variable() or ContextVar("otelctx_nowhere")
+        self._variable = CURRENT if isinstance(CURRENT, ContextVar) else ContextVar[Any]("otelctx_nowhere")
         self._token: Token[Any] | None = None
         self._ambient: Token[Any] | None = None
 

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from otelctx.core.here import enter, here
-from otelctx.core.layers import ABSENT
+from opentelemetry.context import Context
+
+from otelctx.core.generator_context import GeneratorContext
+from otelctx.core.here import CURRENT, NOWHERE, enter, here
+from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
-from otelctx.core.request import AmbientRequest, accepted
-from otelctx.core.state import ambient_layer, current_layer, holds, with_layer
+from otelctx.core.request import AmbientRequest, Request, accepted
+from otelctx.core.state import BAGGAGE_KEY, ambient_layer, current_layer, layer_here, with_layer
 from otelctx.core.watching import value_missing
 
 _logger = logging.getLogger("otelctx")
@@ -35,6 +38,14 @@ def get(name: str, default: object = _UNSET) -> object:
     ...     get("step")
     'charge'
     """
+    # Nearly all that is asked for is found here, in one call.
+    context = CURRENT.get(NOWHERE)
+    if type(context) is not GeneratorContext:
+        near = context.get(BAGGAGE_KEY)
+        if type(near) is Layer:
+            value = near.near.get(name)
+            if value is not None:
+                return value
     layer = current_layer()
     value = ABSENT if layer is None else layer.find(name)
     if value is not None and value is not ABSENT:
@@ -90,14 +101,22 @@ def set(**values: object) -> None:  # noqa: A001 - the verb's name is the interf
     """
     changes = accepted(values)
     context = here()
-    layer = current_layer()
+    layer = context.get(BAGGAGE_KEY)
+    if type(layer) is not Layer or type(layer.request) is not Request:
+        layer = _written_to(context)
+    layer.write(changes)
+
+
+def _written_to(context: Context) -> Layer:
+    """Return the layer to write to here, where *context* is what is current; it is entered if it is not there yet."""
+    layer = layer_here(context)
     request = None if layer is None else layer.request
     if layer is None or request is None or isinstance(request, AmbientRequest):
         layer = ambient_layer(layer)
         _say_so()
-    if not holds(context, layer):
+    if context.get(BAGGAGE_KEY) is not layer:
         enter(with_layer(context, layer))
-    layer.write(changes)
+    return layer
 
 
 _said_so = False
