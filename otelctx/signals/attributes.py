@@ -20,18 +20,15 @@ from otelctx.core.values import attribute_value
 FIELDS: Final = "otelctx.fields"
 
 
-def attributes_of(layer: Layer, view: View) -> dict[str, AttributeValue]:
-    """Return all of *layer* that *view* shows, by attribute name; the caller's to change."""
+def attributes_of(layer: Layer, view: View) -> Mapping[str, AttributeValue]:
+    """Return all of *layer* that *view* shows, by attribute name, clean as a span has them; not to be changed."""
     if layer.parent is None and not layer.bound:
-        return {} if layer.request is None else {**layer.request.shown(named, view)}
+        return {} if layer.request is None else layer.request.shown(named, view)
     attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:
-        attributes[FIELDS] = sorted(
-            view.names.get(name, name)
-            for name in bound
-            if name not in view.hidden and (view.only is None or name in view.only)
-        )
+        shown = (name for name in bound if name not in view.hidden and (view.only is None or name in view.only))
+        attributes[FIELDS] = tuple(sorted(view.names.get(name, name) for name in shown))
     return attributes
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from threading import Lock
 from time import time_ns
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, EventBase, ReadableSpan, Span
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
+
+from otelctx.signals.processors import processors_of
 
 # What an application knows from the SDK about the misuse of spans comes from the SDK's logger.
 _logger: Final = logging.getLogger("opentelemetry.sdk.trace")
@@ -59,19 +62,16 @@ class RecordingSpan(Span):
     _trace_config = None
     _dropped = 0
     _dropped_events = 0
+    _record_exception = True
+    _set_status_on_exception = True
+    _record_end_metrics: Callable[[], None] | None = None  # None where nobody counts
 
-    def make(
-        self,
-        tracer: Any,
-        name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
-        kind: SpanKind,
-        *,
-        record_exception: bool,
-        set_status_on_exception: bool,
-        record_end_metrics: Callable[[], None],
-    ) -> None:
+    # Asked of each span by its processors; these ask without a call.
+    context = property(attrgetter("_context"), doc="What identifies the span.")
+    parent = property(attrgetter("_parent"), doc="What identifies its parent.")
+    kind = property(attrgetter("_kind"), doc="Its kind.")
+
+    def make(self, tracer: Any, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind) -> None:
         """Fill a span that has not started yet, for *tracer*, an `opentelemetry.sdk.trace.Tracer`."""
         self._name = name
         self._context = context
@@ -83,12 +83,17 @@ class RecordingSpan(Span):
         self._sampler = tracer.sampler
         self._span_processor = tracer.span_processor
         self._limits = tracer._span_limits  # noqa: SLF001 - see tracing.py
-        self._record_exception = record_exception
-        self._set_status_on_exception = set_status_on_exception
-        self._record_end_metrics = record_end_metrics
         self._lock = Lock()
         self._values: dict[str, AnyValue] = {}
         self._told: list[_Told] = []
+
+    def differ(
+        self, record_exception: bool, set_status_on_exception: bool, record_end_metrics: Callable[[], None] | None
+    ) -> None:
+        """Be treated in another way than most spans, which have started no more than this one."""
+        self._record_exception = record_exception
+        self._set_status_on_exception = set_status_on_exception
+        self._record_end_metrics = record_end_metrics
 
     def __getattr__(self, name: str) -> Any:
         """Make what most spans have none of when it is first asked for."""
@@ -143,11 +148,16 @@ class RecordingSpan(Span):
             self._clean(BoundedAttributes._set_items, attributes)  # noqa: SLF001 - as `Span.set_attributes` does it
 
     def stamp(self, attributes: Mapping[str, AnyValue]) -> None:
-        """Set those of *attributes* that the span does not have yet."""
-        values = self._values
-        if not values.keys().isdisjoint(attributes):
+        """Set those of *attributes*, which are clean, that the span does not have yet; it has not ended."""
+        values, limits = self._values, self._limits
+        if values and not values.keys().isdisjoint(attributes):
             attributes = {key: value for key, value in attributes.items() if key not in values}
-        self.set_attributes(attributes)
+        if limits.max_span_attribute_length is None and (
+            limits.max_span_attributes is None or len(values) + len(attributes) <= limits.max_span_attributes
+        ):
+            values.update(attributes)
+        else:
+            self.set_attributes(attributes)
 
     def _clean(self, write: Callable[..., None], *arguments: Any) -> None:
         """Leave to the SDK what is not a plain new value: it cleans it, keeps the limits and says what was wrong."""
@@ -159,12 +169,15 @@ class RecordingSpan(Span):
             write(bounded, *arguments)
             self._dropped = bounded.dropped
 
-    def rewrite(self, attributes: Mapping[str, AnyValue], old: Mapping[str, AnyValue]) -> None:
-        """Set *attributes*, but for those that the span has from somebody else; *old* is what it has from us."""
+    def rewrite(self, attributes: Mapping[str, AnyValue], old: Mapping[str, AnyValue]) -> bool:
+        """Set *attributes*, but for those that the span has from others; *old* is ours. Tell whether it records."""
+        if self._end_time is not None:
+            return False
         values = self._values
-        self.set_attributes(
-            {key: value for key, value in attributes.items() if key not in values or values[key] == old.get(key)}
-        )
+        if not values.keys().isdisjoint(attributes):
+            attributes = {k: value for k, value in attributes.items() if k not in values or values[k] == old.get(k)}
+        self.set_attributes(attributes)
+        return True
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add one event."""
@@ -254,12 +267,6 @@ class RecordingSpan(Span):
         """How many links were left out for the limit."""
         return super().dropped_links if "_links" in self.__dict__ else 0
 
-    def is_entry(self) -> bool:
-        """Tell whether it stands for what came in: a server's or consumer's, and the first one in this process."""
-        # The third part of a SpanContext, which is a tuple, is whether it is remote.
-        kind, parent = self._kind, self._parent
-        return (kind is SpanKind.SERVER or kind is SpanKind.CONSUMER) and (parent is None or parent[2])
-
     def contents(self) -> SpanContents:
         """Return all that the span has to say, in one call for what are 13 properties."""
         inside = self.__dict__
@@ -286,7 +293,8 @@ class RecordingSpan(Span):
             _logger.warning("Calling start() on a started span.")
             return
         self._start_time = time_ns() if start_time is None else start_time
-        self._span_processor.on_start(self, parent_context=parent_context)
+        for processor in processors_of(self._span_processor).on_start:
+            processor.on_start(self, parent_context=parent_context)
 
     def end(self, end_time: int | None = None) -> None:
         """End, and tell the processors."""
@@ -297,10 +305,13 @@ class RecordingSpan(Span):
             self._end_time = time_ns() if end_time is None else end_time
             self._values = self._values.copy()
             self._told = self._told.copy()
-        self._record_end_metrics()  # type: ignore[misc]
-        processor = self._span_processor
-        processor._on_ending(self)  # noqa: SLF001 - as `Span.end` calls it
-        processor.on_end(self)
+        if self._record_end_metrics is not None:
+            self._record_end_metrics()
+        processors = processors_of(self._span_processor)
+        for processor in processors.on_ending:
+            processor._on_ending(self)  # noqa: SLF001 - as `Span.end` calls it
+        for processor in processors.on_end:
+            processor.on_end(self)
 
     def _readable_span(self) -> ReadableSpan:
         return self

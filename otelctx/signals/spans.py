@@ -6,10 +6,11 @@ Needs the SDK. The server span stands for the whole request, so changes of the r
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
@@ -28,7 +29,8 @@ FORMER: Final = "otelctx.{}.received"
 SEAL_FAILURE: Final = "otelctx.seal.failure"
 SEAL_HOP: Final = "otelctx.seal.hop"
 
-_ENTRY_KINDS: Final = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
+_SERVER: Final = SpanKind.SERVER
+_CONSUMER: Final = SpanKind.CONSUMER
 
 
 class FieldSpanProcessor(SpanProcessor):
@@ -39,28 +41,26 @@ class FieldSpanProcessor(SpanProcessor):
         layer = current_layer() if parent_context is None else layer_in(parent_context)
         if layer is None:
             return
-        attributes = attributes_of(layer, registry().in_spans)
-        request = layer.request
+        declared, request = registry(), layer.request
+        attributes = attributes_of(layer, declared.in_spans)
         if request is not None:
             if request.link is not None or request.former is not None or request.broken_seal is not None:
-                attributes.update(_relations(request, span))
-            if span.is_entry() if isinstance(span, RecordingSpan) else _is_entry(span):
+                attributes = {**attributes, **_relations(request, span)}
+            if _is_entry(span):
                 request.entry_span = span
-                request.listeners = (write_through,)
+                request.listeners = _LISTENERS
                 origins = request.origins
-                for field in registry().generated:
-                    if field.name in origins:
-                        attributes[ORIGIN.format(field.name)] = origins[field.name]
+                told: dict[str, AttributeValue] = {
+                    _origin(field.name): origins[field.name] for field in declared.generated if field.name in origins
+                }
                 if DROPPED in request.carried:
-                    attributes.update(dropped_before(request.carried))
+                    told.update(dropped_before(request.carried))
+                attributes = {**attributes, **told}
         if isinstance(span, RecordingSpan):
             span.stamp(attributes)
         else:
             given = span.attributes or {}
             span.set_attributes({key: value for key, value in attributes.items() if key not in given})
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Do nothing: a span that ends has frozen."""
 
     def shutdown(self) -> None:
         """Do nothing: there is nothing to deliver."""
@@ -70,8 +70,15 @@ class FieldSpanProcessor(SpanProcessor):
         return True
 
 
+_LISTENERS: Final = (write_through,)
+_origin: Final = cache(ORIGIN.format)
+
+
 def _is_entry(span: Span) -> bool:
-    return span.kind in _ENTRY_KINDS and (span.parent is None or span.parent.is_remote)
+    """Tell whether *span* stands for what came in: a server's or consumer's, and the first one in this process."""
+    kind, parent = span.kind, span.parent
+    # The third part of a SpanContext, which is a tuple, is whether it is remote.
+    return (kind is _SERVER or kind is _CONSUMER) and (parent is None or parent[2])
 
 
 def _relations(request: Request, span: Span) -> dict[str, AttributeValue]:

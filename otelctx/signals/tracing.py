@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from contextvars import Token
+from random import getrandbits
 from types import TracebackType
 from typing import Any, Final
 
@@ -34,15 +35,19 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes
 
+try:
+    from opentelemetry.sdk.trace._tracer_metrics import NoOpTracerMetrics
+except ImportError:  # 1.40 and 1.41, whose tracers are left alone
+    NoOpTracerMetrics = None  # type: ignore[assignment,misc]
+
 from otelctx.boundaries.patches import Patch, Patches
 from otelctx.core.block import restore
-from otelctx.core.here import SPAN_KEY, enter, here, with_span
+from otelctx.core.here import enter, here, span_in, with_span
 from otelctx.signals.recording import RecordingSpan
 
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = 0x02  # W3C's random-trace-id, which older SDKs have no name for
 _FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
-_NO_PARENT: Final = INVALID_SPAN.get_span_context()
 
 # What is used of a tracer beside its public attributes; checked with 1.42 to 1.45; 1.40 and 1.41 lack some.
 _PRIVATE: Final = ("_span_limits", "_instrumentation_scope", "_tracer_config", "_tracer_metrics")
@@ -66,11 +71,10 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
         if type(self) is not Tracer or not self._tracer_config.is_enabled:
             options = (start_time, record_exception, set_status_on_exception)
             return original(self, name, context, kind, attributes, links, *options)
-        around = (here() if context is None else context).get(SPAN_KEY)
-        parent = around.get_span_context() if isinstance(around, Span) else None
+        parent: SpanContext | None = span_in(here() if context is None else context).get_span_context()
         ids = self.id_generator
         # A SpanContext is a tuple; its properties are calls.
-        outer: tuple[int, int, bool, int, TraceState | None, bool] = _NO_PARENT if parent is None else parent
+        outer: tuple[int, int, bool, int, TraceState | None, bool] = parent  # type: ignore[assignment]
         trace_id, _, _, outer_flags, state, is_valid = outer
         if is_valid:
             is_random = bool(outer_flags & _RANDOM)
@@ -90,23 +94,19 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
         if type(ids) is RandomIdGenerator:
             # Past the constructor, which asks whether the ids are valid: these are.
             state = DEFAULT_TRACE_STATE if state is None else state
-            own = identified(SpanContext, (trace_id, ids.generate_span_id(), False, flags, state, True))
+            own = identified(
+                SpanContext, (trace_id, getrandbits(64) or ids.generate_span_id(), False, flags, state, True)
+            )
         else:
             own = SpanContext(trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state)
-        record_end_metrics = self._tracer_metrics.start_span(parent, decision)
+        counting = self._tracer_metrics
+        record_end_metrics = None if type(counting) is NoOpTracerMetrics else counting.start_span(parent, decision)
         if not is_recording:
             return NonRecordingSpan(own)
         span = unmade(RecordingSpan)
-        span.make(
-            self,
-            name,
-            own,
-            parent,
-            kind,
-            record_exception=record_exception,
-            set_status_on_exception=set_status_on_exception,
-            record_end_metrics=record_end_metrics,
-        )
+        span.make(self, name, own, parent, kind)
+        if not record_exception or not set_status_on_exception or record_end_metrics is not None:
+            span.differ(record_exception, set_status_on_exception, record_end_metrics)
         if attributes:
             span.set_attributes(attributes)
         if links:

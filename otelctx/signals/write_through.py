@@ -43,11 +43,10 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
 
 def _write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> Span | None:
     """Write *attributes* to *span*, but for those that it has from somebody else; return it if it records."""
+    if type(span) is RecordingSpan:
+        return span if span.rewrite(attributes, old) else None
     if not span.is_recording():
         return None
-    if isinstance(span, RecordingSpan):
-        span.rewrite(attributes, old)
-        return span
     given = getattr(span, "attributes", None) or {}
     span.set_attributes(
         {name: value for name, value in attributes.items() if name not in given or given[name] == old.get(name)}
