@@ -22,7 +22,7 @@ from otelctx.core.request import Request
 from otelctx.core.state import current_request
 from otelctx.core.watching import request_ended
 from otelctx.propagation.crossing import propagator
-from otelctx.propagation.edge import MARK, echoed_headers, open_for
+from otelctx.propagation.edge import MARK, echoed_headers, opened_at, without_span
 from otelctx.propagation.peers import environ_peer
 
 Environ = dict[str, Any]
@@ -77,17 +77,17 @@ class OtelctxMiddleware:
         """
         if MARK in environ or _is_served():
             return self.app(environ, start_response)
-        context = open_for(environ, propagator().extract(environ, getter=_getter))
+        layer, opened = opened_at(environ, propagator().extract(environ, getter=_getter))
         inside = copy_context()
-        inside.run(attach, context)
+        inside.run(attach, without_span(opened))
         environ[_INSIDE] = inside
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             there = {name.lower() for name, _ in headers}
-            echoed = [pair for pair in echoed_headers(context) if pair[0] not in there]
+            echoed = [pair for pair in echoed_headers(layer) if pair[0] not in there]
             return start_response(status, [*headers, *echoed], *((exc_info,) if exc_info else ()))
 
-        request = current_request(context)
+        request = layer.request
         try:
             body = inside.run(self.app, environ, start)
         except BaseException:

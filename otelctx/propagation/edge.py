@@ -42,12 +42,12 @@ def continued(opened: Context) -> Context:
     return set_span_in_context(get_current_span(opened), here)
 
 
-def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
+def opened_at(carrier: MutableMapping[str, Any], extracted: Context) -> tuple[Layer, Context]:
     """
-    Mark *carrier* as the one that *extracted* came from, and return the Context to serve it in.
+    Mark *carrier* as the one that *extracted* came from.
 
-    That has the request but not the remote span: instrumentations take a current span for their parent in this
-    process, and would make no server span.
+    Returns:
+        The layer of its request, and *extracted*, which has a request now if it had none.
     """
     layer = layer_in(extracted)
     if layer is None:
@@ -56,20 +56,25 @@ def open_for(carrier: MutableMapping[str, Any], extracted: Context) -> Context:
     if layer.request is not None:
         layer.request.served = True
     carrier[MARK] = extracted
-    return with_span(extracted, INVALID_SPAN)
+    return layer, extracted
 
 
-def entry_span_of(context: Context) -> Span:
-    """Return the span that stands for the request of *context*, or the invalid one."""
-    request = current_request(context)
-    return INVALID_SPAN if request is None else request.entry_span
+def without_span(opened: Context) -> Context:
+    """
+    Return *opened* without the remote span, to serve its request in.
+
+    Instrumentations take a current span for their parent in this process, and would make no server span.
+    """
+    return with_span(opened, INVALID_SPAN)
 
 
-def echoed_headers(context: Context) -> list[tuple[str, str]]:
-    """Return the headers that the response to the request of *context* carries, name and text."""
-    layer = layer_in(context)
-    if layer is None:
-        return []
+def entry_span_of(layer: Layer) -> Span:
+    """Return the span that stands for the request of *layer*, or the invalid one."""
+    return INVALID_SPAN if layer.request is None else layer.request.entry_span
+
+
+def echoed_headers(layer: Layer) -> list[tuple[str, str]]:
+    """Return the headers that the response to the request of *layer* carries, name and text."""
     declared = registry()
     view = declared.on_wire
     headers: list[tuple[str, str]] = []

@@ -67,9 +67,9 @@ class RecordingSpan(Span):
     _record_end_metrics: Callable[[], None] | None = None  # None where nobody counts
 
     # Asked of each span by its processors; these ask without a call.
-    context = property(attrgetter("_context"), doc="What identifies the span.")
-    parent = property(attrgetter("_parent"), doc="What identifies its parent.")
-    kind = property(attrgetter("_kind"), doc="Its kind.")
+    context = property(attrgetter("_context"), doc="What identifies the span.")  # pyright: ignore[reportIncompatibleMethodOverride]
+    parent = property(attrgetter("_parent"), doc="What identifies its parent.")  # pyright: ignore[reportIncompatibleMethodOverride]
+    kind = property(attrgetter("_kind"), doc="Its kind.")  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def make(self, tracer: Any, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind) -> None:
         """Fill a span that has not started yet, for *tracer*, an `opentelemetry.sdk.trace.Tracer`."""

@@ -23,8 +23,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otelctx.integrations.asgi import OtelctxMiddleware
+from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.server_span import ServerSpan
-from otelctx.propagation.edge import MARK
+from otelctx.propagation.edge import opened_at
 from otelctx.propagation.propagator import OtelctxPropagator
 
 Scope = MutableMapping[str, Any]
@@ -228,13 +229,12 @@ class TestExchange:
         async def app(*_: Any) -> None:
             """Do nothing."""
 
-        return ServerSpan(app).exchange({**self.scope, MARK: Context(), **more}, self.send) is not None
+        scope = {**self.scope, **more}
+        layer, opened = opened_at(scope, Context())
+        return ServerSpan(app).exchange(scope, Headers(scope), self.send, layer, opened) is not None
 
     def test_an_http_request_is_ours(self) -> None:
         assert self.served_by_us()
-
-    def test_a_websocket_is_left_to_opentelemetry(self) -> None:
-        assert not self.served_by_us(type="websocket")
 
     @pytest.mark.parametrize(
         "variable",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from opentelemetry.instrumentation._semconv import _StabilityMode
 from opentelemetry.instrumentation.asgi import collect_request_attributes, get_default_span_details
 
+from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.semantics import Semantics
 
 MODES = [_StabilityMode.DEFAULT, _StabilityMode.HTTP, _StabilityMode.HTTP_DUP]
@@ -84,20 +85,21 @@ def test_they_are_what_opentelemetry_says(scope: dict[str, Any], mode: Any) -> N
         except UnicodeDecodeError as error:
             return type(error)
 
-    assert outcome(opentelemetrys, mode) == outcome(learnt[mode].of)
+    assert outcome(opentelemetrys, mode) == outcome(learnt[mode].of, Headers(scope))
 
 
 def test_a_scope_with_little_in_it_is_described_too() -> None:
     scope: dict[str, Any] = {"type": "http", "headers": [], "path": "/x"}
 
-    assert opentelemetrys(scope, _StabilityMode.DEFAULT) == learnt[_StabilityMode.DEFAULT].of(scope)
+    assert opentelemetrys(scope, _StabilityMode.DEFAULT) == learnt[_StabilityMode.DEFAULT].of(scope, Headers(scope))
 
 
 def test_a_flood_of_hosts_and_agents_takes_no_more_memory_than_its_bound() -> None:
     descriptions = Semantics(_StabilityMode.DEFAULT).descriptions
     for number in range(2_000):
         headers = [(b"host", b"h%d" % number), (b"user-agent", b"a%d" % number)]
-        descriptions.of({"type": "http", "method": "GET", "path": "/", "headers": headers, "query_string": b""})
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "query_string": b""}
+        descriptions.of(scope, Headers(scope))
 
     assert len(descriptions._kinds) <= 256
     assert len(descriptions._agents) <= 256
@@ -106,6 +108,6 @@ def test_a_flood_of_hosts_and_agents_takes_no_more_memory_than_its_bound() -> No
 def test_what_one_request_does_with_its_attributes_is_not_seen_by_the_next() -> None:
     descriptions = Semantics(_StabilityMode.DEFAULT).descriptions
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": [(b"user-agent", b"x")]}
-    descriptions.of(scope)[1]["http.status_code"] = 500
+    descriptions.of(scope, Headers(scope))[1]["http.status_code"] = 500
 
-    assert opentelemetrys(scope, _StabilityMode.DEFAULT) == descriptions.of(scope)
+    assert opentelemetrys(scope, _StabilityMode.DEFAULT) == descriptions.of(scope, Headers(scope))

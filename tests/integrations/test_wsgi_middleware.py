@@ -11,7 +11,7 @@ from opentelemetry.trace import Tracer
 
 import otelctx
 from otelctx.integrations.wsgi import OtelctxMiddleware, in_request_of
-from otelctx.propagation.edge import open_for
+from otelctx.propagation.edge import opened_at, without_span
 
 
 class Served:
@@ -169,7 +169,8 @@ class TestWhatServersAndAdaptersDo:
             otelctx.set(user_id="alice")
             return [str(otelctx.get("request_id")).encode()]
 
-        token = attach(open_for({"type": "http"}, otelctx.extract({"x-request-id": "outer"})))
+        _, opened = opened_at({"type": "http"}, otelctx.extract({"x-request-id": "outer"}))
+        token = attach(without_span(opened))
         served = Served(OtelctxMiddleware(app), HTTP_X_REQUEST_ID="theirs")
         assert (served.body, otelctx.get("user_id")) == ([b"outer"], "alice")
         detach(token)

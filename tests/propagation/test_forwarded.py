@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelctx.integrations.asgi.middleware import Headers
+from otelctx.integrations.asgi.headers import Headers
 from otelctx.propagation.forwarded import HEADERS, MAX_HOPS, MAX_LENGTH, hops
 from otelctx.propagation.ingress import EVERYTHING, STRANGER, Ingress, Rule, Trust, believed, replace
 from otelctx.propagation.peers import UNKNOWN, Context, Peers, peer_at

@@ -28,7 +28,7 @@ import otelctx
 from otelctx import Field, declare
 from otelctx.core.reports import counts
 from otelctx.core.state import current_request
-from otelctx.integrations.asgi.middleware import Headers
+from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.wsgi import HeaderGetter
 from otelctx.propagation import ingress
 from otelctx.propagation.beside import RequestOpening

@@ -26,7 +26,7 @@ from otelctx import Field, current, declare, get, inject
 from otelctx.core.reports import counts
 from otelctx.core.state import current_request
 from otelctx.propagation.beside import RequestOpening
-from otelctx.propagation.edge import open_for
+from otelctx.propagation.edge import opened_at, without_span
 from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
 
@@ -344,7 +344,7 @@ class TestEdge:
 
     def test_a_second_reader_continues_the_request_that_is_open(self) -> None:
         scope: dict[str, Any] = {"traceparent": TRACEPARENT, "x-request-id": "r1"}
-        attach(open_for(scope, extract(scope)))
+        attach(without_span(opened_at(scope, extract(scope))[1]))
         otelctx.set(user_id="u")
         context = extract(scope)
         assert current_request(context) is current_request()
@@ -353,7 +353,7 @@ class TestEdge:
 
     def test_a_second_reader_in_another_context_does_so_too(self) -> None:
         scope: dict[str, Any] = {"x-request-id": "r1"}
-        opened = open_for(scope, extract(scope))
+        _, opened = opened_at(scope, extract(scope))
         assert current_request(extract(scope)) is current_request(opened)
 
     def test_a_mark_from_outside_is_not_believed(self) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.types import Scope
 
 Describe = Callable[[Scope], tuple[str, dict[str, Any]]]
@@ -37,11 +38,9 @@ class Descriptions:
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
         self._agents: dict[bytes, dict[str, Any]] = {}
 
-    def of(self, scope: Scope) -> tuple[str, dict[str, Any]]:
-        """Return the name and the attributes of the server span of the HTTP request of *scope*."""
-        headers = scope["headers"]
-        hosts = [value for name, value in headers if len(name) == 4 and name.lower() == b"host"]
-        agents = [value for name, value in headers if len(name) == 10 and name.lower() == b"user-agent"]
+    def of(self, scope: Scope, headers: Headers) -> tuple[str, dict[str, Any]]:
+        """Return the name and the attributes of the server span of the HTTP request of *scope* with *headers*."""
+        hosts, agents = headers.values(b"host"), headers.values(b"user-agent")
         path, client, server = scope["path"], scope.get("client"), scope.get("server")
         is_simple = len(hosts) <= 1 and len(agents) <= 1 and not scope.get("query_string")
         if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or all(client)):

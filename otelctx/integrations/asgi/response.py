@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from opentelemetry.context import Context, attach
-from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode, get_current_span
 
 from otelctx.core.block import restore
-from otelctx.core.here import here, span_in
+from otelctx.core.here import enter, here, span_in, with_span
+from otelctx.core.layers import Layer
 from otelctx.core.reports import report
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import echoed_headers, entry_span_of
@@ -19,22 +19,25 @@ _DENIAL: Final = "websocket.http.response"
 _BEGINS: Final = frozenset({"http.response.start", "websocket.accept", f"{_DENIAL}.start"})
 
 
-def with_echo(message: Message, context: Context) -> Message:
+def with_echo(message: Message, layer: Layer) -> Message:
     """Return *message*, which begins a response, with the headers that fields echo; one already there stays."""
-    added = [(name.encode(), text.encode()) for name, text in echoed_headers(context)]
+    added = echoed_headers(layer)
     if not added:
         return message
     headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
     there = {bytes(name).lower() for name, _ in headers}
-    headers += [(name, text) for name, text in added if name not in there]
+    for header, text in added:
+        name = header.encode()
+        if name not in there:
+            headers.append((name, text.encode()))
     return {**message, "headers": headers}
 
 
-def echoing(send: Send, context: Context) -> Send:
+def echoing(send: Send, layer: Layer) -> Send:
     """Return *send* so that a response begins with the headers that fields echo."""
 
     async def send_with_echo(message: Message) -> None:
-        await send(with_echo(message, context) if message["type"] in _BEGINS else message)
+        await send(with_echo(message, layer) if message["type"] in _BEGINS else message)
 
     return send_with_echo
 
@@ -62,27 +65,28 @@ def refusing(send: Send, scope: Scope) -> Send:
     return send_refusal
 
 
-async def send_in(context: Context, send: Send, message: Message) -> None:
+async def send_in(layer: Layer, send: Send, message: Message) -> None:
     """
-    Call *send* so that the server, which may log, finds the server span of *context* there.
+    Call *send* so that the server, which may log, finds the server span of the request of *layer* there.
 
     A span that a framework makes further in may be over by then.
     """
-    if span_in(here()).get_span_context().is_valid:
+    context, entry = here(), entry_span_of(layer)
+    if entry is INVALID_SPAN or span_in(context).get_span_context().is_valid:
         await send(message)
         return
-    token = attach(set_span_in_context(entry_span_of(context)))
+    token = enter(with_span(context, entry))
     try:
         await send(message)
     finally:
         restore(token)
 
 
-def within_span(send: Send, context: Context) -> Send:
-    """Return *send* so that the server finds the server span of the request of *context*."""
+def within_span(send: Send, layer: Layer) -> Send:
+    """Return *send* so that the server finds the server span of the request of *layer*."""
 
     async def send_within_span(message: Message) -> None:
-        await send_in(context, send, message)
+        await send_in(layer, send, message)
 
     return send_within_span
 

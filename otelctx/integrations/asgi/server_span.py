@@ -12,7 +12,7 @@ from copy import copy
 from functools import wraps
 from typing import Any, Final
 
-from opentelemetry.context import attach
+from opentelemetry.context import Context, attach
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware, collect_custom_headers_attributes
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
@@ -27,10 +27,12 @@ from opentelemetry.util.http import (
 from otelctx.boundaries.patches import Patch
 from otelctx.core.block import restore
 from otelctx.core.here import here
+from otelctx.core.layers import Layer
 from otelctx.core.state import current_request
-from otelctx.integrations.asgi.exchange import ROUTE_MARK, Exchange
+from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.measures import Measures
 from otelctx.integrations.asgi.semantics import semantics_of
+from otelctx.integrations.asgi.traced_exchange import ROUTE_MARK, TracedExchange
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
 from otelctx.propagation.edge import MARK, SPAN_MARK
 from otelctx.signals.metrics import FieldHistogram
@@ -97,16 +99,18 @@ class ServerSpan:
         semantics = None if captures or excluded.exclude_something() else semantics_of(middleware)
         self._measures = None if semantics is None else Measures(middleware, semantics)
 
-    def exchange(self, scope: Scope, send: Send) -> Exchange | None:
-        """Return the exchange that serves the request of *scope*, or None if OpenTelemetry's middleware is to."""
-        if self._measures is None or scope["type"] != "http":
+    def exchange(
+        self, scope: Scope, headers: Headers, send: Send, layer: Layer, opened: Context
+    ) -> TracedExchange | None:
+        """Return what serves the HTTP request of *scope*, or None if OpenTelemetry's middleware is to."""
+        if self._measures is None:
             return None
         if get_global_response_propagator() is not None:
             return None
         # An empty Context, as under a server, suppresses nothing.
         if here() and not is_http_instrumentation_enabled():
             return None
-        return Exchange(self._middleware.tracer, self._measures, scope, send)
+        return TracedExchange(self._middleware.tracer, self._measures, scope, headers, send, layer, opened)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""

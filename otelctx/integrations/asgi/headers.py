@@ -1,0 +1,56 @@
+"""
+The headers of one ASGI scope, sorted once, since each propagator asks for several of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from opentelemetry.propagators.textmap import Getter
+
+from otelctx.integrations.asgi.types import Scope
+from otelctx.propagation.peers import scope_peer
+
+
+@lru_cache
+def _name(key: str) -> bytes:
+    return key.lower().encode("latin-1")
+
+
+class Headers(Getter[Scope]):
+    """The headers of one scope, by name in lower case."""
+
+    __slots__ = ("_all", "_one")
+
+    otelctx_peer = staticmethod(scope_peer)
+
+    def __init__(self, scope: Scope) -> None:
+        """Sort the headers of *scope*, which are bytes there."""
+        given = scope.get("headers") or ()
+        self._one: dict[bytes, bytes] = dict(given)
+        self._all: dict[bytes, list[bytes]] | None = None
+        # Servers give names in lower case, and clients send most headers once.
+        if self._one and (len(self._one) != len(given) or not b"".join(self._one).islower()):
+            self._all = {}
+            for name, value in given:
+                self._all.setdefault(name.lower(), []).append(value)
+
+    def values(self, name: bytes) -> Sequence[bytes]:
+        """Return all values of header *name*, which is in lower case."""
+        if self._all is not None:
+            return self._all.get(name, ())
+        value = self._one.get(name)
+        return () if value is None else (value,)
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:  # noqa: ARG002 - the interface
+        """Return all values of header *key*."""
+        if self._all is not None:
+            found = self._all.get(_name(key))
+            return None if found is None else [value.decode("latin-1") for value in found]
+        value = self._one.get(_name(key))
+        return None if value is None else [value.decode("latin-1")]
+
+    def keys(self, carrier: Scope) -> list[str]:  # noqa: ARG002 - the interface
+        """Return the names of all headers."""
+        return [name.decode("latin-1") for name in (self._one if self._all is None else self._all)]
