@@ -20,6 +20,7 @@ from typing import Final
 
 from opentelemetry import propagate
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+from opentelemetry.sdk.metrics import Counter, Histogram, UpDownCounter
 from opentelemetry.sdk.trace import Tracer
 
 from otelctx.boundaries import finalizers
@@ -33,6 +34,7 @@ _OWNERS: Final = (
     *(ThreadPool, Pool, multiprocessing.process.BaseProcess, multiprocessing.managers.BaseManager),
     *(asyncio.BaseEventLoop, asyncio.SelectorEventLoop, asyncio.subprocess, subprocess.Popen, weakref.finalize),
     *(ContextVarsRuntimeContext, logging.Logger, Tracer, OtelctxPropagator, RequestOpening),
+    *(Counter, UpDownCounter, Histogram),
 )
 _FUNCTIONS: Final = {
     asyncio: ("create_subprocess_exec", "create_subprocess_shell", "create_task", "ensure_future", "gather"),
