@@ -70,14 +70,15 @@ def script(text: str) -> Contender:
     return lambda: process(sys.executable, "-c", text)
 
 
-def imports(case: Case, name: str, *modules: str) -> None:
-    """Register what imports *modules*."""
+def imports(case: Case, name: str, module: str, *names: str) -> None:
+    """Register what imports *module*, and *names* from it, where they are what loads it."""
+    statement = f"from {module} import {', '.join(names)}" if names else f"import {module}"
 
     @case.contender(name)
     def contender() -> Work:
-        if missing := [module for module in modules if find_spec(module.split(".", maxsplit=1)[0]) is None]:
-            raise MissingError(f"there is no {missing[0]}")
-        return process(sys.executable, "-c", f"import {', '.join(modules)}")
+        if find_spec(module.split(".", maxsplit=1)[0]) is None:
+            raise MissingError(f"there is no {module}")
+        return process(sys.executable, "-c", statement)
 
 
 def installed(name: str) -> str:
@@ -96,7 +97,7 @@ imports(importing, "ddtrace", "ddtrace")
 imports(importing, "sentry-sdk", "sentry_sdk")
 imports(importing, "elastic-apm", "elasticapm")
 imports(importing, "structlog", "structlog")
-imports(importing, "otelctx", "otelctx")
+imports(importing, "otelctx", "otelctx", "bind", "get", "request", "set")
 setting_up.contender(RECIPE)(script(_RECIPE))
 setting_up.contender("otelctx")(script(_OURS))
 

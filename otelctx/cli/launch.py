@@ -61,21 +61,31 @@ def check_runtime() -> None:
 
 def launch(command: Sequence[str]) -> None:
     """
-    Replace this process by *command*, whose first item is a path, instrumented by OpenTelemetry's own launcher.
+    Replace this process by *command*, whose first item is a path, instrumented as ``opentelemetry-instrument`` does it.
+
+    Python runs the module ``sitecustomize`` that it finds first; OpenTelemetry's sets it up. That launcher itself is
+    not called: it asks all packages for options that a command line might have, and here there are none.
 
     Does not return.
 
     Raises:
         CommandError: the operating system refuses to run it (status 126).
     """
-    from opentelemetry.instrumentation.auto_instrumentation import run as instrument  # noqa: PLC0415  (after check_runtime)
-
-    # It reads sys.argv with argparse: after "--" nothing is taken for an option of its own, a further "--" included.
-    sys.argv = ["otelctx run", "--", *command]
+    os.environ["PYTHONPATH"] = os.pathsep.join(_python_path())
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        instrument()
+        os.execv(command[0], [*command])  # noqa: S606 - what the user asked for, and no shell
     except OSError as error:
         message = f"cannot run {command[0]}: {error.strerror or error}"
         raise CommandError(message, NOT_EXECUTABLE) from error
+
+
+def _python_path() -> list[str]:
+    """Return where the program's modules are found: the set-up, the working directory, and what was there."""
+    spec = find_spec("opentelemetry.instrumentation.auto_instrumentation")
+    set_up = [*(spec.submodule_search_locations or ())] if spec is not None else []
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.environ.get("PYTHONPATH") else []
+    # A program that has a file of its own, such as gunicorn, finds no modules in the working directory by itself.
+    here = str(Path.cwd())
+    return [*set_up, *([] if here in given else [here]), *(path for path in given if path not in set_up)]

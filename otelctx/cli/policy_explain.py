@@ -20,6 +20,7 @@ from rich.text import Text
 from otelctx.cli.failures import USAGE, CommandError
 from otelctx.propagation.explanation import Explanation, Verdict, explain
 from otelctx.setup import config
+from otelctx.setup.environment_variables import is_enabled
 
 
 def policy_explain(
@@ -41,7 +42,7 @@ def policy_explain(
     if "://" not in to:
         message = "--to needs a scheme, as in https://api.example.com/x, grpc://orders:50051 or kafka://orders"
         raise CommandError(message, USAGE)
-    if not config.is_enabled(os.environ):
+    if not is_enabled(os.environ):
         message = "OTELCTX_ENABLED is false here, so otelctx is off, and what goes out is not its to say"
         raise CommandError(message, USAGE)
     config.apply(config.load(os.environ, Path.cwd()))

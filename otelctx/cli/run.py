@@ -14,7 +14,9 @@ import typer
 
 from otelctx.cli.failures import USAGE, CommandError
 from otelctx.cli.launch import check_runtime, launch, resolve_command
-from otelctx.setup.config import is_enabled, load
+from otelctx.setup.config_files import read_files
+from otelctx.setup.config_variables import read_variables
+from otelctx.setup.environment_variables import is_enabled
 
 _DEFAULTS = {"OTEL_PYTHON_DISTRO": "otelctx", "OTEL_PYTHON_CONFIGURATOR": "otelctx"}
 
@@ -75,5 +77,10 @@ def run(
 def _check_configuration() -> None:
     # In the program itself a wrong configuration is a line in its log, since instrumentation must not end it. Here
     # somebody is watching, and nothing runs yet.
-    if is_enabled(os.environ):
+    if not is_enabled(os.environ):
+        return
+    problems: list[str] = []
+    if [*read_files(os.environ, Path.cwd(), problems), *read_variables(os.environ, problems)] or problems:
+        from otelctx.setup.config import load  # noqa: PLC0415 - what it checks with is for those who have configured
+
         load(os.environ, Path.cwd())

@@ -20,7 +20,6 @@ from otelctx.propagation import egress, ingress, sealing
 from otelctx.setup.config_files import read_files
 from otelctx.setup.config_source import Source
 from otelctx.setup.config_variables import read_variables
-from otelctx.setup.environment_variables import OTELCTX_ENABLED
 
 if TYPE_CHECKING:
     from otelctx.setup.config_seal import Seal
@@ -54,16 +53,6 @@ class Settings:
     seal: Seal | None = None
     export: SpoolSettings | None = field(default_factory=lambda: SpoolSettings(None))
     sources: tuple[str, ...] = ()
-
-
-def is_enabled(environ: Mapping[str, str]) -> bool:
-    """
-    Tell whether set-up does anything, and so whether there is a configuration.
-
-    >>> is_enabled({}), is_enabled({"OTELCTX_ENABLED": "False"})
-    (True, False)
-    """
-    return environ.get(OTELCTX_ENABLED, "").strip().lower() != "false"
 
 
 def load(environ: Mapping[str, str], directory: Path) -> Settings:

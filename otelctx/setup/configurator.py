@@ -14,7 +14,6 @@ from typing import Any, Final
 from opentelemetry.sdk._configuration import _initialize_components, _OTelSDKConfigurator
 from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
 
-from otelctx.setup import exporting
 from otelctx.setup.resource import attributes, renew_after_fork
 
 _LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
@@ -35,12 +34,21 @@ class OtelctxConfigurator(_OTelSDKConfigurator):  # type: ignore[misc]
 
 def _processors() -> dict[str, Any]:
     # Only a newer SDK lets a configurator choose them; an older one's own processors hand over to our exporters.
-    ours = {
-        "export_span_processor": exporting.span_processor,
-        "export_log_record_processor": exporting.log_record_processor,
-    }
+    ours = {"export_span_processor": _span_processor, "export_log_record_processor": _log_record_processor}
     known = signature(_initialize_components).parameters
     return {name: make for name, make in ours.items() if name in known}
+
+
+def _span_processor(exporter: Any, *args: Any, **kwargs: Any) -> Any:
+    from otelctx.setup import exporting  # noqa: PLC0415 - needed only where something is exported
+
+    return exporting.span_processor(exporter, *args, **kwargs)
+
+
+def _log_record_processor(exporter: Any, *args: Any, **kwargs: Any) -> Any:
+    from otelctx.setup import exporting  # noqa: PLC0415 - the same
+
+    return exporting.log_record_processor(exporter, *args, **kwargs)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -18,6 +18,7 @@ from opentelemetry.instrumentation.distro import BaseDistro
 
 from otelctx.errors import ConfigError
 from otelctx.setup import config, instrumentations
+from otelctx.setup.environment_variables import is_enabled
 from otelctx.setup.resource import given_service_name, service_name
 
 _EXPORTERS: Final = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
@@ -70,7 +71,7 @@ def _is_spooling(environ: Mapping[str, str]) -> bool:
     except PackageNotFoundError:
         return False
     try:
-        return config.is_enabled(environ) and config.load(environ, Path.cwd()).export is not None
+        return is_enabled(environ) and config.load(environ, Path.cwd()).export is not None
     except ConfigError:
         # Set-up says what is wrong. Until it is right, nothing is written to disk.
         return False

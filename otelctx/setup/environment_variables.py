@@ -5,6 +5,7 @@ The environment variables of otelctx, as OpenTelemetry's `opentelemetry_environm
 An empty value counts as not set, as it does for OpenTelemetry's own.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 OTELCTX_ENABLED: Final = "OTELCTX_ENABLED"
@@ -68,3 +69,13 @@ The base address of the collector that the command line asks, ``http://127.0.0.1
 
 Where telemetry is sent is said by ``OTEL_EXPORTER_OTLP_ENDPOINT``, as always.
 """
+
+
+def is_enabled(environ: Mapping[str, str]) -> bool:
+    """
+    Tell whether set-up does anything, and so whether there is a configuration.
+
+    >>> is_enabled({}), is_enabled({"OTELCTX_ENABLED": "False"})
+    (True, False)
+    """
+    return environ.get(OTELCTX_ENABLED, "").strip().lower() != "false"

@@ -21,7 +21,7 @@ from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.propagator import OtelctxPropagator
 from otelctx.setup import boundaries, config, edges, fail_closed, gates, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
-from otelctx.setup.environment_variables import OTELCTX_ENABLED
+from otelctx.setup.environment_variables import is_enabled
 from otelctx.signals import log_bridge, log_records, measuring, tracing
 
 _W3C: Final = ("traceparent", "tracestate", "baggage")
@@ -39,7 +39,7 @@ def install() -> None:
         ConfigError: a configuration file or variable is wrong. Everything else is installed all the same.
     """
     global _installed  # noqa: PLW0603 - once per process
-    if os.environ.get(OTELCTX_ENABLED, "true").strip().lower() == "false":
+    if not is_enabled(os.environ):
         return
     providers.attach()
     if _installed:

@@ -21,7 +21,7 @@ from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otelctx.boundaries.import_hook import when_imported
-from otelctx.setup.config import is_enabled
+from otelctx.setup.environment_variables import is_enabled
 
 Load: TypeAlias = Callable[[], None]
 

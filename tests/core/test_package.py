@@ -28,23 +28,40 @@ FLOORS = [
 MODULES_OF_OTHERS = """
 import sys, json
 before = set(sys.modules)
-import {name}
+{statement}
 print(json.dumps(sorted({{module.partition(".")[0] for module in set(sys.modules) - before}})))
 print(json.dumps(sorted(module for module in sys.modules if module.startswith("opentelemetry."))))
 """
 
 
 def test_all_is_what_is_exported() -> None:
-    """`__all__` names exactly the public things that the package imports, in order."""
-    tree = ast.parse(inspect.getsource(otelctx))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    imported = {alias.asname or alias.name for node in imports for alias in node.names}
-    assert set(otelctx.__all__) == imported
-    assert sorted(otelctx.__all__) == otelctx.__all__
+    """`__all__` names exactly the public things, in order, and each is what type checkers take it for."""
+    (typed,) = (node for node in ast.parse(inspect.getsource(otelctx)).body if isinstance(node, ast.If))
+    imports = [node for node in typed.body if isinstance(node, ast.ImportFrom)]
+    modules = {alias.name: node.module or "" for node in imports for alias in node.names}
+    assert sorted(modules) == otelctx.__all__
+    for name, module in modules.items():
+        assert getattr(otelctx, name) is getattr(importlib.import_module(module), name)
+    assert set(otelctx.__all__) <= set(dir(otelctx))
     public = {
         name for name, value in vars(otelctx).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert set(otelctx.__all__) == public
+    assert set(otelctx.__all__) == public - {"TYPE_CHECKING", "import_module"}
+
+
+def test_what_is_not_there_is_an_attribute_error_that_names_it() -> None:
+    with pytest.raises(AttributeError, match="module 'otelctx' has no attribute 'bnd'"):
+        otelctx.bnd  # type: ignore[attr-defined]  # noqa: B018 - it is asked for
+
+
+def test_the_command_line_and_other_parts_load_no_verb() -> None:
+    output = subprocess.run(
+        [sys.executable, "-c", MODULES_OF_OTHERS.format(statement="import otelctx, otelctx.cli, otelctx.setup")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert {root for root in json.loads(output[0]) if root not in sys.stdlib_module_names} == {"otelctx"}
 
 
 def test_star_import_gives_the_verbs() -> None:
@@ -53,10 +70,15 @@ def test_star_import_gives_the_verbs() -> None:
     assert set(otelctx.__all__) <= set(names)
 
 
-@pytest.mark.parametrize("name", ["otelctx", "otelctx.propagation.propagator"])
-def test_importing_loads_the_standard_library_and_the_opentelemetry_api_only(name: str) -> None:
+@pytest.mark.parametrize(
+    "statement", ["from otelctx import bind, get, request", "import otelctx.propagation.propagator"]
+)
+def test_importing_loads_the_standard_library_and_the_opentelemetry_api_only(statement: str) -> None:
     output = subprocess.run(
-        [sys.executable, "-c", MODULES_OF_OTHERS.format(name=name)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MODULES_OF_OTHERS.format(statement=statement)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     roots, parts = json.loads(output[0]), json.loads(output[1])
     foreign = {root for root in roots if root not in sys.stdlib_module_names}
@@ -69,7 +91,7 @@ def test_importing_loads_the_standard_library_and_the_opentelemetry_api_only(nam
 def test_importing_does_nothing() -> None:
     """No thread, no registration, no read of the environment's otelctx variables, no output."""
     script = (
-        "import threading, logging, os; factory = logging.getLogRecordFactory(); import otelctx;"
+        "import threading, logging, os; factory = logging.getLogRecordFactory(); from otelctx import *;"
         "assert threading.active_count() == 1; assert logging.getLogRecordFactory() is factory;"
         "assert not logging.getLogger().handlers; assert not logging.getLogger('otelctx').handlers;"
         "import opentelemetry.trace as t; assert t._TRACER_PROVIDER is None"

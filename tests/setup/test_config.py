@@ -20,6 +20,7 @@ from otelctx.setup import config
 from otelctx.setup.config_fields import MatchesPattern
 from otelctx.setup.config_files import nearest
 from otelctx.setup.config_schema import FieldTable, OtelctxTable
+from otelctx.setup.environment_variables import is_enabled
 
 
 def write(path: Path, text: str) -> Path:
@@ -197,7 +198,7 @@ class TestLoad:
 
 @pytest.mark.parametrize(("value", "expected"), [("", True), ("true", True), ("0", True), (" False ", False)])
 def test_only_false_switches_everything_off(value, expected):
-    assert config.is_enabled({"OTELCTX_ENABLED": value}) is expected
+    assert is_enabled({"OTELCTX_ENABLED": value}) is expected
 
 
 class TestMissingPackages:
