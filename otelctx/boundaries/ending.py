@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable
 from functools import wraps
-from multiprocessing import util
 from threading import Thread
 from types import ModuleType
 from typing import Any, Final
@@ -19,6 +18,7 @@ from typing import Any, Final
 from opentelemetry import metrics, trace
 from opentelemetry._logs import get_logger_provider
 
+from otelctx.boundaries.imported import OnImport
 from otelctx.boundaries.patches import Patch
 from otelctx.core.reports import report
 
@@ -54,12 +54,31 @@ def flush_when_worker_ends() -> None:
     """Flush when this process, a worker of `multiprocessing`, ends; once is enough."""
     global _registered_in  # noqa: PLW0603 - once per process
     if _registered_in != os.getpid():
+        from multiprocessing import util  # noqa: PLC0415 - here it is imported
+
         _registered_in = os.getpid()
         # A worker leaves by os._exit, past every atexit hook; multiprocessing's own finalizers do run.
         util.Finalize(None, flush, exitpriority=100)
 
 
 class _Workers:
+    """The workers that start while this is installed, and this process if it is about to be one."""
+
+    def __init__(self, util: ModuleType) -> None:
+        self._util = util
+        self._told: _Told | None = None
+
+    def install(self) -> None:
+        if self._told is None:
+            self._told = _Told()
+            # Spawned workers come by here too, since they install before multiprocessing sets them up.
+            self._util.register_after_fork(self._told, _Told.begin)
+
+    def uninstall(self) -> None:
+        self._told = None
+
+
+class _Told:
     """What multiprocessing calls in each new worker, for as long as it is alive here."""
 
     @staticmethod
@@ -67,22 +86,9 @@ class _Workers:
         flush_when_worker_ends()
 
 
-_workers: _Workers | None = None
+_ON_IMPORT: Final = OnImport({"multiprocessing.util": lambda module: (_Workers(module),)})
 
-
-def install() -> None:
-    """Flush at the end of all workers that start from now on, and of this process if it is about to be one."""
-    global _workers  # noqa: PLW0603 - once per process
-    if _workers is None:
-        _workers = _Workers()
-        # Spawned workers come by here too, since they install before multiprocessing sets them up.
-        util.register_after_fork(_workers, _Workers.begin)
-
-
-def uninstall() -> None:
-    """Leave the ends of workers alone."""
-    global _workers  # noqa: PLW0603 - once per process
-    _workers = None
+install, uninstall = _ON_IMPORT.install, _ON_IMPORT.uninstall
 
 
 def _flush_of_handler(original: Callable[[object], None]) -> Callable[[object], None]:

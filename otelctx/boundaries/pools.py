@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from functools import partial, wraps
-from multiprocessing.pool import Pool, ThreadPool
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from otelctx.boundaries.imported import OnImport
 from otelctx.boundaries.jobs import Job, JobOf
-from otelctx.boundaries.patches import Patch, Patches
+from otelctx.boundaries.patches import Patch
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
 
 Method = Callable[..., Any]
 
@@ -34,8 +38,7 @@ def _eager(position: int) -> Callable[[Method], Method]:
     def make(original: Method) -> Method:
         @wraps(original)
         def method(self: Pool, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            # The workers of a thread pool are in this process, where more than a job can cross.
-            if isinstance(self, ThreadPool):
+            if _has_threads(self):
                 return original(self, func, *args, **kwargs)
             given = list(args)
             given[position:] = [_here(callback) for callback in args[position:]]
@@ -50,12 +53,19 @@ def _eager(position: int) -> Callable[[Method], Method]:
 def _lazy(original: Method) -> Method:
     @wraps(original)
     def method(self: Pool, func: Callable[..., Any], iterable: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self, ThreadPool):
+        if _has_threads(self):
             return original(self, func, iterable, *args, **kwargs)
         # A thread of the pool asks for the items, and what makes them belongs to the request as well.
         return original(self, JobOf(Job(), func), _items(copy_context(), iterable), *args, **kwargs)
 
     return method
+
+
+def _has_threads(pool: Pool) -> bool:
+    # The workers of a thread pool are in this process, where more than a job can cross.
+    from multiprocessing.pool import ThreadPool  # noqa: PLC0415 - here it is imported
+
+    return isinstance(pool, ThreadPool)
 
 
 def _here(callback: Any) -> Any:
@@ -72,16 +82,18 @@ def _items(context: Context, iterable: Iterable[Any]) -> Iterator[Any]:
         yield item
 
 
-# `apply` calls `apply_async`; positions are counted without `self` and `func`.
-_PATCHES = Patches(
-    Patch(Pool, "__init__", _make),
-    Patch(Pool, "apply_async", _eager(2)),
-    Patch(Pool, "map", _eager(2)),
-    Patch(Pool, "map_async", _eager(2)),
-    Patch(Pool, "starmap", _eager(2)),
-    Patch(Pool, "starmap_async", _eager(2)),
-    Patch(Pool, "imap", _lazy),
-    Patch(Pool, "imap_unordered", _lazy),
-)
+def _patches(module: ModuleType) -> tuple[Patch, ...]:
+    # `apply` calls `apply_async`; positions are counted without `self` and `func`.
+    return (
+        Patch(module.Pool, "__init__", _make),
+        *(
+            Patch(module.Pool, name, _eager(2))
+            for name in ("apply_async", "map", "map_async", "starmap", "starmap_async")
+        ),
+        *(Patch(module.Pool, name, _lazy) for name in ("imap", "imap_unordered")),
+    )
 
-install, uninstall = _PATCHES.install, _PATCHES.uninstall
+
+_ON_IMPORT = OnImport({"multiprocessing.pool": _patches})
+
+install, uninstall = _ON_IMPORT.install, _ON_IMPORT.uninstall

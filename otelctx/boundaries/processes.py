@@ -8,16 +8,19 @@ worker that serves many is started in none. What they log and trace is sent befo
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextvars import Context
 from functools import wraps
-from multiprocessing.managers import BaseManager
-from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from otelctx.boundaries import ending, forks, pools
+from otelctx.boundaries.imported import OnImport
 from otelctx.boundaries.jobs import Job, is_anything_here
 from otelctx.boundaries.patches import Patch, Patches
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from multiprocessing.managers import BaseManager
+    from multiprocessing.process import BaseProcess
 
 R = TypeVar("R")
 
@@ -87,9 +90,13 @@ def _start_manager(original: Callable[..., None]) -> Callable[..., None]:
 
 
 _PATCHES = Patches(
-    Patch(ProcessPoolExecutor, "submit", _submit),
-    Patch(BaseProcess, "start", _start),
-    Patch(BaseManager, "start", _start_manager),
+    OnImport(
+        {
+            "concurrent.futures.process": lambda module: (Patch(module.ProcessPoolExecutor, "submit", _submit),),
+            "multiprocessing.process": lambda module: (Patch(module.BaseProcess, "start", _start),),
+            "multiprocessing.managers": lambda module: (Patch(module.BaseManager, "start", _start_manager),),
+        }
+    ),
     pools,
     forks,
     ending,

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from functools import wraps
-from multiprocessing.pool import ThreadPool
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from otelctx.boundaries.patches import Patch, Patches
+from otelctx.boundaries.imported import OnImport
+from otelctx.boundaries.patches import Patch
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import ThreadPool
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -72,11 +76,16 @@ def _items(context: Context, iterable: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-_PATCHES = Patches(
-    Patch(ThreadPool, "__init__", _init),
-    *(Patch(ThreadPool, name, _submitted) for name in ("apply_async", "map_async", "starmap_async")),
-    *(Patch(ThreadPool, name, _submitted) for name in ("map", "starmap")),
-    *(Patch(ThreadPool, name, _iterated) for name in ("imap", "imap_unordered")),
-)
+def _patches(module: ModuleType) -> tuple[Patch, ...]:
+    pool = module.ThreadPool
+    submitting = ("apply_async", "map_async", "starmap_async", "map", "starmap")
+    return (
+        Patch(pool, "__init__", _init),
+        *(Patch(pool, name, _submitted) for name in submitting),
+        *(Patch(pool, name, _iterated) for name in ("imap", "imap_unordered")),
+    )
 
-install, uninstall = _PATCHES.install, _PATCHES.uninstall
+
+_ON_IMPORT = OnImport({"multiprocessing.pool": _patches})
+
+install, uninstall = _ON_IMPORT.install, _ON_IMPORT.uninstall
