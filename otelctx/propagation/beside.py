@@ -17,12 +17,10 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from otelctx.propagation.admission import Admission
-from otelctx.propagation.edge import continued, opened_for
 from otelctx.propagation.jaeger_baggage import with_jaeger_baggage
 from otelctx.propagation.outgoing import outgoing_context
-from otelctx.propagation.passage import outbound
-from otelctx.propagation.receiving import received, unreadable, unwritable
+from otelctx.propagation.passage import outbound, unwritable
+from otelctx.propagation.receiving import received
 
 
 class RequestOpening(TextMapPropagator):
@@ -44,19 +42,7 @@ class RequestOpening(TextMapPropagator):
 
         Headers of fields are read all the same.
         """
-        result = Context() if context is None else context
-        try:
-            opened = opened_for(carrier)
-            if opened is not None:
-                return continued(opened)
-            admission = Admission(carrier, result, getter)
-            read = result
-            for reader in self._readers:
-                read = reader.extract(carrier, read, getter)
-            result = admission.trace(result, read)
-            return received(carrier, result, getter, admission)
-        except Exception:  # noqa: BLE001 - a propagator and a carrier's getter are other people's code
-            return unreadable(carrier, result)
+        return received(carrier, context, getter, self._readers, w3c=False)
 
     def inject(
         self,

@@ -6,7 +6,8 @@ For what no instrumentation covers: a message, an environment, a call over a pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import cache
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
@@ -25,10 +26,9 @@ from otelctx.errors import DestinationError
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.destination import parse
 from otelctx.propagation.egress import Decision, policy
-from otelctx.propagation.passage import Passage, text_of
+from otelctx.propagation.passage import Passage, text_of, unwritable
 from otelctx.propagation.peers import with_peer
 from otelctx.propagation.propagator import OtelctxPropagator
-from otelctx.propagation.receiving import unwritable
 
 _own = OtelctxPropagator()
 
@@ -55,13 +55,18 @@ class Sender(NamedTuple):
 _sender: Sender | None = None
 
 
-def sender() -> Sender:
-    """Return the sender of this moment; it is worked out anew when the propagator or the declarations change."""
-    global _sender  # noqa: PLW0603 - one reference, replaced as a whole
+@cache
+def _configured() -> Callable[[], TextMapPropagator]:
     # Imported late: OpenTelemetry loads propagators, and with them this package, while it imports that module.
     from opentelemetry.propagate import get_global_textmap  # noqa: PLC0415
 
-    configured, declared = get_global_textmap(), registry()
+    return get_global_textmap
+
+
+def sender() -> Sender:
+    """Return the sender of this moment; it is worked out anew when the propagator or the declarations change."""
+    global _sender  # noqa: PLW0603 - one reference, replaced as a whole
+    configured, declared = _configured()(), registry()
     found = _sender
     if found is None or found.configured is not configured or found.declared is not declared:
         chosen = _chosen(configured)

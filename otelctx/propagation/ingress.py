@@ -16,8 +16,8 @@ from threading import Lock
 from typing import Final
 
 from opentelemetry.context import Context
-from opentelemetry.propagators.textmap import CarrierT, Getter
 
+from otelctx.propagation.carriers import Headers
 from otelctx.propagation.forwarded import HEADERS, hops
 from otelctx.propagation.peers import (
     PARENT,
@@ -25,9 +25,9 @@ from otelctx.propagation.peers import (
     UNKNOWN,
     Peer,
     Peers,
+    Reader,
     peer_at,
     peer_named,
-    reader_of,
 )
 
 
@@ -173,6 +173,8 @@ def _remember(known: dict[str, Trust], text: str, trust: Trust) -> Trust:
     return trust
 
 
+_FORWARDED: Final = frozenset(HEADERS)
+
 _lock = Lock()
 _active = Ingress()
 
@@ -190,8 +192,14 @@ def replace(new: Ingress) -> Ingress:
     return old
 
 
-def believed(carrier: CarrierT, context: Context, getter: Getter[CarrierT]) -> Trust:
-    """Return what is believed of whom *carrier* came from, as *context*, or what *getter* reads it for, tells."""
+def believed(carrier: object, context: Context, reader: Reader | None, headers: Headers) -> Trust:
+    """
+    Return what is believed of whom *carrier* came from, as *context* or *reader* tells.
+
+    Args:
+        reader: what tells it of such carriers, if something does.
+        headers: those of *carrier*; proxies may have written some.
+    """
     policy = _active
     named = context.get(PEER_KEY)
     if named is not None:
@@ -200,12 +208,10 @@ def believed(carrier: CarrierT, context: Context, getter: Getter[CarrierT]) -> T
             if isinstance(named, str)
             else policy.of(named if isinstance(named, Peer) else UNKNOWN)
         )
-    reader = reader_of(getter)
     peer = None if reader is None else reader(carrier)
     if peer is None:
         return policy.of_unknown
-    found = [(header, values) for header in HEADERS if (values := getter.get(carrier, header))]
-    if found:
-        whole = peer if isinstance(peer, Peer) else peer_at(peer)
-        return policy.of_forwarded(whole, [hops(header, values) for header, values in found])
+    if not _FORWARDED.isdisjoint(headers):
+        found = [hops(header, headers[header]) for header in HEADERS if header in headers]
+        return policy.of_forwarded(peer if isinstance(peer, Peer) else peer_at(peer), found)
     return policy.of(peer) if isinstance(peer, Peer) else policy.of_connected(peer)

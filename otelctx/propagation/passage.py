@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from opentelemetry.propagators.textmap import CarrierT, Setter
 
+from otelctx.core.reports import report
 from otelctx.propagation.egress import Decision
 from otelctx.propagation.unknown import undirected
 
@@ -108,3 +109,8 @@ def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
     if passage is None:
         return undirected(), setter
     return passage.decision, passage.noting(setter)
+
+
+def unwritable(carrier: object) -> None:
+    """Count and report that *carrier* could not be written."""
+    report("inject.failed", "A carrier of type %s could not be written", type(carrier).__name__)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from socket import AddressFamily
 from typing import Any, Final
@@ -27,6 +28,7 @@ PEER_KEY: Final = create_key("otelctx-peer")
 CONNECTED: Final = "otelctx.connected"
 
 _LONGEST: Final = 255
+_MOST_KINDS: Final = 64
 _PORT: Final = re.compile(r":[0-9]{1,5}$")
 # What OpenTelemetry and gRPC call the addresses of a connection:
 # https://github.com/grpc/grpc/blob/master/doc/naming.md
@@ -193,11 +195,11 @@ _OPENTELEMETRYS: Final[Mapping[tuple[str, str], Reader]] = {
 }
 
 
-def reader_of(getter: object) -> Reader | None:
+@lru_cache(maxsize=_MOST_KINDS)
+def reader_of(kind: type) -> Reader | None:
     """
-    Return what tells who a carrier that *getter* reads came from, or None if nothing does.
+    Return what tells who a carrier came from that a getter of *kind* reads, or None if nothing does.
 
     Getters of ours that know have it as ``otelctx_peer``.
     """
-    kind = type(getter)
     return getattr(kind, "otelctx_peer", None) or _OPENTELEMETRYS.get((kind.__module__, kind.__qualname__))

@@ -8,7 +8,6 @@ begins here, before the sampler and the server span, and what leaves the process
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import (
@@ -20,21 +19,20 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
+from otelctx.core.here import here, span_in
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
-from otelctx.propagation import codec, sealing
-from otelctx.propagation.admission import Admission
-from otelctx.propagation.edge import VISIBLE, continued, opened_for
+from otelctx.propagation import sealing
+from otelctx.propagation.carriers import BAGGAGE
+from otelctx.propagation.edge import VISIBLE
 from otelctx.propagation.egress import Decision
 from otelctx.propagation.jaeger_baggage import with_jaeger_baggage
 from otelctx.propagation.outgoing import outgoing, outgoing_context
 from otelctx.propagation.overflow import tell_left_out
-from otelctx.propagation.passage import outbound
-from otelctx.propagation.receiving import received, unreadable, unwritable
-from otelctx.propagation.trace_context import TraceContext
-
-_BAGGAGE: Final = "baggage"
+from otelctx.propagation.passage import outbound, unwritable
+from otelctx.propagation.receiving import received
+from otelctx.propagation.trace_context import TRACEPARENT, TRACESTATE, write_span
 
 
 class OtelctxPropagator(TextMapPropagator):
@@ -51,7 +49,6 @@ class OtelctxPropagator(TextMapPropagator):
     def __init__(self, *others: TextMapPropagator) -> None:
         """Make a propagator; it holds no state."""
         self._others = with_jaeger_baggage(*others)
-        self._trace_context = TraceContext()
 
     def extract(
         self,
@@ -66,20 +63,7 @@ class OtelctxPropagator(TextMapPropagator):
         A carrier for which the edge of the server has opened a request already continues that one, in the Context
         that is current.
         """
-        result = Context() if context is None else context
-        try:
-            opened = opened_for(carrier)
-            if opened is not None:
-                return continued(opened)
-            admission = Admission(carrier, result, getter)
-            read = result
-            for other in self._others:
-                read = other.extract(carrier, read, getter)
-            result = admission.trace(result, self._trace_context.extract(carrier, read, getter))
-            members, properties = codec.decode(getter.get(carrier, _BAGGAGE) or ())
-            return received(carrier, result, getter, admission, members=members, properties=properties)
-        except Exception:  # noqa: BLE001 - a carrier's getter is other people's code
-            return unreadable(carrier, result)
+        return received(carrier, context, getter, self._others, w3c=True)
 
     def inject(
         self,
@@ -100,7 +84,7 @@ class OtelctxPropagator(TextMapPropagator):
                 limited = outgoing_context(context, decision)
                 for other in self._others:
                     other.inject(carrier, limited, setter)
-            self._trace_context.inject(carrier, context, setter)
+            write_span(span_in(here() if context is None else context), carrier, setter)
             layer = current_layer(context)
             if layer is not None:
                 left_out = self._inject_fields(carrier, layer, setter, decision)
@@ -117,7 +101,7 @@ class OtelctxPropagator(TextMapPropagator):
             return ()
         header, left_out = sealing.encode(members, layer.properties())
         if header:
-            setter.set(carrier, _BAGGAGE, header)
+            setter.set(carrier, BAGGAGE, header)
         for name, field in registry().headers.items():
             text = members.get(field.baggage_key)
             # What would need an encoding, or is encrypted, travels in baggage alone.
@@ -129,4 +113,4 @@ class OtelctxPropagator(TextMapPropagator):
     def fields(self) -> set[str]:
         """The names of all headers that `inject` may set."""
         others = [name for other in self._others for name in other.fields]
-        return {*others, *self._trace_context.fields, _BAGGAGE, *registry().headers}
+        return {*others, TRACEPARENT, TRACESTATE, BAGGAGE, *registry().headers}

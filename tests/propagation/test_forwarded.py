@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otelctx.integrations.asgi.headers import Headers
+from otelctx.propagation.carriers import headers_in
 from otelctx.propagation.forwarded import HEADERS, MAX_HOPS, MAX_LENGTH, hops
 from otelctx.propagation.ingress import EVERYTHING, STRANGER, Ingress, Rule, Trust, believed, replace
-from otelctx.propagation.peers import UNKNOWN, Context, Peers, peer_at
+from otelctx.propagation.peers import UNKNOWN, Context, Peers, peer_at, scope_peer
 
 OUTSIDE = "203.0.113.5"
 
@@ -25,7 +26,11 @@ def trust(peer: str, *headers: tuple[str, str], proxies: Sequence[str] | None = 
         "client": (peer, 1),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
     }
-    return believed(scope, Context(), Headers(scope))
+    return trust_in(scope)
+
+
+def trust_in(scope: dict[str, Any]) -> Trust:
+    return believed(scope, Context(), scope_peer, headers_in(scope, Headers(scope), with_forwarded=True))
 
 
 class TestParsing:
@@ -183,4 +188,7 @@ class TestWithTrustedProxies:
         scope: dict[str, Any] = {"client": None, "server": ("/run/s", None)}
         for address, expected in [(OUTSIDE, STRANGER), ("10.0.0.1", EVERYTHING)]:
             scope["headers"] = [(b"x-forwarded-for", address.encode())]
-            assert believed(scope, Context(), Headers(scope)) == expected
+            assert (
+                believed(scope, Context(), scope_peer, headers_in(scope, Headers(scope), with_forwarded=True))
+                == expected
+            )

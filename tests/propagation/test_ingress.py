@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import otelctx
 from otelctx import Field, declare
@@ -97,7 +98,7 @@ class Foreign(TextMapPropagator):
     """Reads the same headers as B3 and Jaeger's would be: a span and baggage put into the Context."""
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Getter[Any] = default_getter) -> Context:
-        context = OtelctxPropagator()._trace_context.extract(carrier, context, getter)
+        context = TraceContextTextMapPropagator().extract(carrier, context, getter)
         for member in (getter.get(carrier, "baggage") or [""])[0].split(","):
             key, _, value = member.partition(";")[0].partition("=")
             context = baggage.set_baggage(key, value, context) if key else context

@@ -4,7 +4,7 @@ The headers of one ASGI scope, sorted once, since each propagator asks for sever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from opentelemetry.propagators.textmap import Getter
@@ -42,6 +42,14 @@ class Headers(Getter[Scope]):
             return self._all.get(name, ())
         value = self._one.get(name)
         return () if value is None else (value,)
+
+    def otelctx_headers(self, wanted: Mapping[bytes, str]) -> dict[str, list[str]]:
+        """Return all values of those headers that are *wanted*, by their bytes and names."""
+        if self._all is not None:
+            several = self._all
+            return {name: [v.decode("latin-1") for v in several[key]] for key, name in wanted.items() if key in several}
+        one = self._one
+        return {name: [one[key].decode("latin-1")] for key, name in wanted.items() if key in one}
 
     def get(self, carrier: Scope, key: str) -> list[str] | None:  # noqa: ARG002 - the interface
         """Return all values of header *key*."""
