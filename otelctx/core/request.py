@@ -44,16 +44,16 @@ class Request:
         entry_span: the span that stands for all of it, the server's or consumer's, once there is one.
         served: it was opened at the edge of a server, for a message that came in.
         hashes: by field name, the value that was hashed last for telemetry, and its hash.
-        stamped: what was put on its last log record, and of which `shown` values and which span that is made.
+        stamped: what was put on its last log record, after the version, the view and the span that it is made of.
+        version: another object after each change of its values.
         writes: how often its values were changed.
-        listeners: called with the request, each change after it was made, and what was there before; they must not
-            raise.
+        listeners: called with the request, each change after it was made, and the values that were there before; they
+            must not raise.
     """
 
     __slots__ = (
         "__weakref__",
         "_shown",
-        "_version",
         "broken_seal",
         "carried",
         "entry_span",
@@ -66,6 +66,7 @@ class Request:
         "served",
         "stamped",
         "values",
+        "version",
         "writes",
     )
 
@@ -85,11 +86,11 @@ class Request:
         self.broken_seal: tuple[str, str] | None = None
         self.entry_span: Span = INVALID_SPAN
         self.hashes: Memo = {}
-        self.stamped: tuple[Mapping[str, Any], SpanContext, Mapping[str, Any]] | None = None
+        self.stamped: tuple[object, View, object, Mapping[str, Any]] | None = None
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
-        self._version = _FRESH
+        self.version = _FRESH
         self._shown: dict[object, tuple[object, View, Mapping[str, Any]]] = {}
         for field in registry().generated:
             if self.values.get(field.name) is None and (value := field.generated()) is not None:
@@ -99,11 +100,13 @@ class Request:
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes* for everybody in the request, and tell the listeners."""
         values, origins, listeners = self.values, self.origins, self.listeners
-        before = {name: values.get(name) for name in changes} if listeners else {}
+        before: dict[str, object] = {}
+        if listeners:
+            before = {name: value for name in changes if (value := values.get(name)) is not None}
         values.update(changes)
         self.writes += 1
         # Not the number: of two writers at once without the GIL, the later one could store the smaller.
-        self._version = object()
+        self.version = object()
         for name in changes:
             if name in origins:
                 origins.pop(name, None)
@@ -114,7 +117,7 @@ class Request:
         """Return what *make* makes of the values for *view*, made once between two writes; not to be changed."""
         kept = self._shown.get(make)
         # Read before the values are: what is written meanwhile is not taken for what was there before.
-        version = self._version
+        version = self.version
         if kept is None or kept[0] is not version or kept[1] is not view:
             kept = self._shown[make] = (version, view, make(self.values.copy(), view, self.hashes))
         return kept[2]

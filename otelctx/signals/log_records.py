@@ -14,10 +14,11 @@ from typing import Any, Final
 from opentelemetry.trace import SpanContext
 
 from otelctx.boundaries.patches import Patch
-from otelctx.core.here import here, span_in
+from otelctx.core.generator_context import GeneratorContext
+from otelctx.core.here import CURRENT, NOWHERE, SPAN_KEY, span_in
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
-from otelctx.core.state import current_layer
+from otelctx.core.state import layer_here
 from otelctx.core.values import attribute_value
 
 Making = Callable[..., logging.LogRecord]
@@ -39,27 +40,36 @@ def stamps() -> Mapping[str, Any]:
     Declared fields and trace ids are always there, as None when they have no value, so that a format string may name
     them.
     """
-    view = registry().in_logs
-    layer = current_layer()
-    span = span_in(here()).get_span_context()
-    if layer is None:
-        return _with_ids(_by_name({}, view, {}), span)
-    request = layer.request
-    if request is None or layer.bound or layer.parent is not None:
-        return _with_ids(_by_name(layer.visible(), view, layer.hashes()), span)
-    shown = request.shown(_by_name, view)
+    context = CURRENT.get(NOWHERE)
+    if type(context) is GeneratorContext:
+        context = context.seen_from_here()
+    layer, view = layer_here(context), registry().in_logs
+    request = None if layer is None else layer.request
+    if layer is None or request is None or layer.bound or layer.parent is not None:
+        values, hashes = ({}, {}) if layer is None else (layer.visible(), layer.hashes())
+        return _with_ids(_by_name(values, view, hashes), span_in(context).get_span_context())
+    span = context.get(SPAN_KEY)
     kept = request.stamped
-    if kept is None or kept[0] is not shown or kept[1] is not span:
-        kept = request.stamped = (shown, span, _with_ids(shown, span))
-    return kept[2]
+    # Nearly always: nothing has changed since the last record.
+    if kept is not None and kept[0] is request.version and kept[1] is view and kept[2] is span:
+        return kept[3]
+    version = request.version
+    made = _with_ids(request.shown(_by_name, view), span_in(context).get_span_context())
+    request.stamped = (version, view, span, made)
+    return made
 
 
 def _by_name(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, Any]:
-    stamped: dict[str, Any] = {
-        name: value if type(value) is str else attribute_value(value) for name, value in values.items()
-    }
-    view.redact(stamped, hashes)
-    stamped = {**registry().stamped, **{name: shown for name, shown in stamped.items() if shown is not None}}
+    hidden, only = view.hidden, view.only
+    stamped: dict[str, Any] = {**registry().stamped}
+    for name, value in values.items():
+        shown = value if type(value) is str else attribute_value(value)
+        if shown is not None and name not in hidden and (only is None or name in only):
+            stamped[name] = shown
+    for name, alter in view.altered.items():
+        clear = stamped.get(name)
+        if clear is not None:
+            stamped[name] = alter(clear, hashes)
     for name in _OWN.intersection(stamped):
         del stamped[name]
     return stamped
@@ -75,8 +85,20 @@ def _with_ids(shown: Mapping[str, Any], span: SpanContext) -> dict[str, Any]:
 
 def _stamping(original: Making) -> Making:
     @wraps(original)
-    def makeRecord(self: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802 - its name
-        record = original(self, *args, **kwargs)
+    def makeRecord(  # noqa: N802, PLR0917 - its name and its signature
+        self: logging.Logger,
+        name: str,
+        level: int,
+        fn: str,
+        lno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        extra: Any = None,
+        sinfo: str | None = None,
+    ) -> logging.LogRecord:
+        record = original(self, name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         has, added = record.__dict__, stamps()
         if not has.keys().isdisjoint(added):
             added = {name: value for name, value in added.items() if name not in has}

@@ -28,7 +28,8 @@ MOST_EVENTS: Final = 32
 def write_through(request: Request, changes: Mapping[str, object], before: Mapping[str, object]) -> None:
     """Write *changes* to the entry span of *request* and to the current span, those of them that record."""
     view = registry().in_spans
-    attributes, old = named(changes, view, request.hashes), named(before, view, {})
+    attributes = named(changes, view, request.hashes)
+    old = named(before, view, {}) if before else {}
     withdrawn = [name for name in old if name not in attributes]
     entry, inner = request.entry_span, span_in(here())
     teller = _write(entry, attributes, old)
