@@ -48,6 +48,13 @@ SpanContents: TypeAlias = tuple[
     "Status | None",
 ]
 
+
+class Clean(dict[str, AnyValue]):
+    """Attributes that a span may have as they are: their names are texts and their values plain."""
+
+    __slots__ = ()
+
+
 # An event that nobody has asked for yet is what one is made of: its name, its attributes and its time.
 _Told: TypeAlias = "Event | tuple[str, dict[str, AnyValue], int]"
 
@@ -71,7 +78,15 @@ class RecordingSpan(Span):
     parent = property(attrgetter("_parent"), doc="What identifies its parent.")  # pyright: ignore[reportIncompatibleMethodOverride]
     kind = property(attrgetter("_kind"), doc="Its kind.")  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    def make(self, tracer: Any, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind) -> None:
+    def make(  # noqa: PLR0917 - what every span has
+        self,
+        tracer: Any,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Attributes,
+    ) -> None:
         """Fill a span that has not started yet, for *tracer*, an `opentelemetry.sdk.trace.Tracer`."""
         self._name = name
         self._context = context
@@ -86,6 +101,10 @@ class RecordingSpan(Span):
         self._lock = Lock()
         self._values: dict[str, AnyValue] = {}
         self._told: list[_Told] = []
+        if type(attributes) is Clean:
+            self.stamp(attributes)
+        elif attributes:
+            self.set_attributes(attributes)
 
     def differ(
         self, record_exception: bool, set_status_on_exception: bool, record_end_metrics: Callable[[], None] | None

@@ -6,6 +6,7 @@ Needs the SDK. The server span stands for the whole request, so changes of the r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
@@ -42,25 +43,21 @@ class FieldSpanProcessor(SpanProcessor):
         if layer is None:
             return
         declared, request = registry(), layer.request
-        attributes = attributes_of(layer, declared.in_spans)
-        if request is not None:
-            if request.link is not None or request.former is not None or request.broken_seal is not None:
-                attributes = {**attributes, **_relations(request, span)}
-            if _is_entry(span):
-                request.entry_span = span
-                request.listeners = _LISTENERS
-                origins = request.origins
-                told: dict[str, AttributeValue] = {
-                    _origin(field.name): origins[field.name] for field in declared.generated if field.name in origins
-                }
-                if DROPPED in request.carried:
-                    told.update(dropped_before(request.carried))
-                attributes = {**attributes, **told}
-        if isinstance(span, RecordingSpan):
-            span.stamp(attributes)
-        else:
-            given = span.attributes or {}
-            span.set_attributes({key: value for key, value in attributes.items() if key not in given})
+        _stamp(span, attributes_of(layer, declared.in_spans))
+        if request is None:
+            return
+        if request.link is not None or request.former is not None or request.broken_seal is not None:
+            _stamp(span, _relations(request, span))
+        if _is_entry(span):
+            request.entry_span = span
+            request.listeners = _LISTENERS
+            origins = request.origins
+            for field in declared.generated:
+                origin = origins.get(field.name)
+                if origin is not None:
+                    _stamp(span, _origin(field.name, origin))
+            if DROPPED in request.carried:
+                _stamp(span, dropped_before(request.carried))
 
     def shutdown(self) -> None:
         """Do nothing: there is nothing to deliver."""
@@ -71,7 +68,20 @@ class FieldSpanProcessor(SpanProcessor):
 
 
 _LISTENERS: Final = (write_through,)
-_origin: Final = cache(ORIGIN.format)
+
+
+def _stamp(span: Span, attributes: Mapping[str, AttributeValue]) -> None:
+    """Write those of *attributes*, which are clean, that *span* does not have yet."""
+    if type(span) is RecordingSpan:
+        span.stamp(attributes)
+    else:
+        given = span.attributes or {}
+        span.set_attributes({key: value for key, value in attributes.items() if key not in given})
+
+
+@cache
+def _origin(name: str, origin: str) -> Mapping[str, AttributeValue]:
+    return {ORIGIN.format(name): origin}
 
 
 def _is_entry(span: Span) -> bool:

@@ -104,11 +104,9 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
         if not is_recording:
             return NonRecordingSpan(own)
         span = unmade(RecordingSpan)
-        span.make(self, name, own, parent, kind)
+        span.make(self, name, own, parent, kind, attributes)
         if not record_exception or not set_status_on_exception or record_end_metrics is not None:
             span.differ(record_exception, set_status_on_exception, record_end_metrics)
-        if attributes:
-            span.set_attributes(attributes)
         if links:
             span.link(links)
         span.start(start_time, context)

@@ -14,8 +14,11 @@ from typing import Any, Final
 
 from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.types import Scope
+from otelctx.signals.recording import Clean
 
 Describe = Callable[[Scope], tuple[str, dict[str, Any]]]
+
+_PLAIN: Final = frozenset({str, int, bool, float})
 
 # A path that is written into a URL as it is, whoever parses that.
 _SIMPLE_PATH: Final = re.compile(r"/[0-9A-Za-z/_.~-]*")
@@ -43,7 +46,7 @@ class Descriptions:
         hosts, agents = headers.values(b"host"), headers.values(b"user-agent")
         path, client, server = scope["path"], scope.get("client"), scope.get("server")
         is_simple = len(hosts) <= 1 and len(agents) <= 1 and not scope.get("query_string")
-        if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or all(client)):
+        if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or _is_plain(*client)):
             return self._describe(scope)
         key = (
             scope.get("method"),
@@ -91,12 +94,13 @@ class _Kind:
 
     def __init__(self, name: str, marked: dict[str, Any]) -> None:
         self.name = name.removesuffix(_PATH)
-        self._common = marked
+        self._common = Clean(marked)
         texts = {name: value for name, value in marked.items() if isinstance(value, str)}
         # A mark that was taken apart cannot be filled in.
         whole = {name: value for name, value in texts.items() if value == _CLIENT or value.endswith(_PATH)}
         rest = [self.name, *(value for name, value in texts.items() if name not in whole)]
-        self.is_usable = name.endswith(_PATH) and not any(_MARK in text for text in rest)
+        is_clean = all(name and type(name) is str and type(value) in _PLAIN for name, value in marked.items())
+        self.is_usable = is_clean and name.endswith(_PATH) and not any(_MARK in text for text in rest)
         self._paths = tuple(name for name, value in texts.items() if value == _PATH)
         self._urls = tuple(
             (name, value.removesuffix(_PATH))
@@ -107,7 +111,7 @@ class _Kind:
         self._ports = tuple(name for name, value in marked.items() if value == _PORT)
 
     def filled(self, path: str, client: Any) -> dict[str, Any]:
-        attributes = self._common.copy()
+        attributes = Clean(self._common)
         for name in self._paths:
             attributes[name] = path
         for name, before in self._urls:
@@ -119,6 +123,10 @@ class _Kind:
             for name in self._ports:
                 attributes[name] = port
         return attributes
+
+
+def _is_plain(host: object, port: object) -> bool:
+    return type(host) is str and host != "" and type(port) is int and port != 0
 
 
 def _remember(known: dict[Any, Any], key: object, value: object) -> None:
