@@ -68,12 +68,12 @@ def hand_recipe(app: App, provider: TracerProvider, *, otlp_logs: bool = False) 
 
 def ours(app: App, *, otlp_logs: bool = False) -> App:
     """Return *app* as otelctx serves it under a server; the providers are there."""
-    from opentelemetry.instrumentation.logging import LoggingInstrumentor
-
     from otelctx.integrations.asgi import OtelctxMiddleware
     from otelctx.setup.install import install
 
     install()
     if otlp_logs:
+        from opentelemetry.instrumentation.logging import LoggingInstrumentor
+
         LoggingInstrumentor().instrument()
     return OtelctxMiddleware(app, owns_task=True)

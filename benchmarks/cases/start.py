@@ -54,7 +54,9 @@ def process(*command: str, **environment: str) -> Work:
     def work(calls: int) -> dict[str, float]:
         before, began = _children(), time.perf_counter()
         for _ in range(calls):
-            subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         return {"cpu": (_children() - before) / calls * 1e6, "wall": (time.perf_counter() - began) / calls * 1e6}
 
     return work

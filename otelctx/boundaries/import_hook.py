@@ -10,10 +10,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader  # which takes longer to load than the rest of this
 
 Around: TypeAlias = Callable[[ModuleType], AbstractContextManager[object]]
 
@@ -41,7 +43,7 @@ def when_imported(name: str, around: Around) -> None:
             pass
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Asks the finders after it, and has the loader of what somebody waits for tell of it."""
 
     def find_spec(
@@ -54,12 +56,12 @@ class _Finder(MetaPathFinder):
             if spec is not None:
                 # A namespace has no code that runs, and a loader of the old kind loads without being told.
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Telling(spec.loader)
+                    spec.loader = cast("Loader", _Telling(spec.loader))
                 return spec
         return None
 
 
-class _Telling(Loader):
+class _Telling:
     """Stands for the loader of one module until that runs."""
 
     def __init__(self, loader: Any) -> None:

@@ -6,7 +6,6 @@ The process itself has the clear value. A value that is to be hashed and cannot 
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +78,8 @@ class HashKey:
 
     def __init__(self, secret: bytes) -> None:
         """Prepare HMAC-SHA256 (RFC 2104) with *secret*."""
+        import hmac  # noqa: PLC0415 - most programs hash nothing
+
         self._mac = hmac.new(secret, digestmod="sha256")
         # No field has an empty name.
         self.id = self._digits("", "key id")[:_ID_DIGITS]

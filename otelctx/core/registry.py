@@ -7,7 +7,6 @@ It is immutable. Declaring replaces it as a whole, so the request path reads it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from threading import Lock
 from typing import Final
 
@@ -86,6 +85,8 @@ class Registry:
             UnknownFieldError: with the nearest declared name as a suggestion.
         """
         if self.strict and name not in self.by_name:
+            from difflib import get_close_matches  # noqa: PLC0415 - for a mistake only
+
             near = get_close_matches(name, self.by_name, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; declare it in otelctx.toml or turn strict mode off"
             raise UnknownFieldError(f"Field {name!r} is not declared{hint}")

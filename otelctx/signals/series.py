@@ -24,6 +24,7 @@ from opentelemetry.sdk.metrics import (
 from opentelemetry.sdk.metrics._internal._view_instrument_match import _hash_attributes, _ViewInstrumentMatch
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 
 from otelctx.signals.aggregations import Late, late
 
@@ -143,7 +144,9 @@ def is_known() -> bool:
     try:
         deltas: dict[type, Any] = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
         reader = InMemoryMetricReader(deltas)
-        provider = MeterProvider([reader], exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False)
+        # Of no resource, since finding out about this process takes longer than all of the rest.
+        resource, no_exemplars = Resource.get_empty(), AlwaysOffExemplarFilter()
+        provider = MeterProvider([reader], resource, exemplar_filter=no_exemplars, shutdown_on_exit=False)
         meter = provider.get_meter(__name__)
         counter, histogram = meter.create_counter("counter"), meter.create_histogram("histogram")
         counter.add(1, {"name": 1})

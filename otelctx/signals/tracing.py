@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
@@ -194,7 +195,7 @@ _PATCHES: Final = Patches(
 
 def is_known() -> bool:
     """Tell whether this SDK is made as those that the code here was checked with."""
-    tracer = TracerProvider(shutdown_on_exit=False).get_tracer(__name__)
+    tracer = TracerProvider(resource=Resource.get_empty(), shutdown_on_exit=False).get_tracer(__name__)
     made = SpanContext(1, 2, is_remote=False, trace_flags=_FLAGS[1], trace_state=DEFAULT_TRACE_STATE)
     return (
         tuple(made) == (1, 2, False, 1, DEFAULT_TRACE_STATE, True)
