@@ -68,6 +68,17 @@ def enter(context: Context) -> Token[Context]:
     return CURRENT.set(context)
 
 
+def enter_own(context: Context) -> Token[Context]:
+    """
+    Make *context* current as `enter` does, for code that is no generator and is called by none.
+
+    A frame that is asked whether it is one weighs 250 bytes for as long as it waits.
+    """
+    if type(context) is GeneratorContext or type(CURRENT.get(NOWHERE)) is GeneratorContext:
+        return attach(context)
+    return CURRENT.set(context)
+
+
 def span_in(context: Context) -> Span:
     """Return the span of *context*, or the invalid one."""
     span: Any = context.get(SPAN_KEY)

@@ -8,6 +8,8 @@ OTel Context in between. Two requests never share one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from threading import Lock
 from typing import Any, Final, TypeAlias, TypeVar
 
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
@@ -24,7 +26,16 @@ Listener = Callable[["Request", Mapping[str, object], Mapping[str, object]], Non
 
 
 _FRESH: Final = object()
-_NO_PROPERTIES: Final[Mapping[str, tuple[str, str]]] = {}
+# Of requests that have none; never written to.
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+_origins_lock: Final = Lock()
+
+
+@lru_cache(maxsize=256)
+def _origins(received: tuple[str, ...], generated: tuple[str, ...]) -> Mapping[str, str]:
+    """Return what many requests begin with: where their values are from."""
+    return {**dict.fromkeys(received, RECEIVED), **dict.fromkeys(generated, GENERATED)}
 
 
 class Request:
@@ -36,7 +47,8 @@ class Request:
         carried: by baggage key, members that no field declares; they pass through as they came.
         properties: by baggage key, of a received member its text and its properties. They are sent again while the
             member still has that text.
-        origins: by field name, ``generated`` or ``received``, for values that were there at the start.
+        origins: by field name, ``generated`` or ``received``, for values that were there at the start; replaced as a
+            whole.
         link: the span that it came with and does not continue, for its first span to be linked to.
         former: by field name, what it came with and does not continue, of the values that each request has.
         broken_seal: why its fields were not believed, and the service that is said to have sealed them; for its first
@@ -73,14 +85,13 @@ class Request:
     def __init__(
         self,
         values: dict[str, object] | None = None,
-        carried: dict[str, str] | None = None,
+        carried: Mapping[str, str] = _NOTHING,
         properties: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """Open a request that starts with *values*, received from elsewhere, and generates what is missing."""
         self.values: dict[str, object] = {} if values is None else values
-        self.carried: dict[str, str] = {} if carried is None else carried
-        self.properties = _NO_PROPERTIES if properties is None else properties
-        self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
+        self.carried = carried
+        self.properties = _NOTHING if properties is None else properties
         self.link: SpanContext | None = None
         self.former: Mapping[str, object] | None = None
         self.broken_seal: tuple[str, str] | None = None
@@ -91,15 +102,18 @@ class Request:
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
         self.version = _FRESH
-        self._shown: dict[object, tuple[object, View, Mapping[str, Any]]] = {}
+        self._shown: tuple[tuple[object, object, View, Mapping[str, Any]], ...] = ()
+        received = tuple(self.values)
+        generated: tuple[str, ...] = ()
         for field in registry().generated:
             if self.values.get(field.name) is None and (value := field.generated()) is not None:
                 self.values[field.name] = value
-                self.origins[field.name] = GENERATED
+                generated = (*generated, field.name)
+        self.origins = _origins(received, generated)
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes* for everybody in the request, and tell the listeners."""
-        values, origins, listeners = self.values, self.origins, self.listeners
+        values, listeners = self.values, self.listeners
         before: dict[str, object] = {}
         if listeners:
             before = {name: value for name in changes if (value := values.get(name)) is not None}
@@ -107,20 +121,22 @@ class Request:
         self.writes += 1
         # Not the number: of two writers at once without the GIL, the later one could store the smaller.
         self.version = object()
-        for name in changes:
-            if name in origins:
-                origins.pop(name, None)
+        if not self.origins.keys().isdisjoint(changes):
+            with _origins_lock:
+                self.origins = {name: origin for name, origin in self.origins.items() if name not in changes}
         for listener in listeners:
             listener(self, changes, before)
 
     def shown(self, make: Showing[V], view: View) -> Mapping[str, V]:
         """Return what *make* makes of the values for *view*, made once between two writes; not to be changed."""
-        kept = self._shown.get(make)
         # Read before the values are: what is written meanwhile is not taken for what was there before.
-        version = self.version
-        if kept is None or kept[0] is not version or kept[1] is not view:
-            kept = self._shown[make] = (version, view, make(self.values.copy(), view, self.hashes))
-        return kept[2]
+        version, kept = self.version, self._shown
+        for maker, of, seen, made in kept:
+            if maker is make and of is version and seen is view:
+                return made
+        shown = make(self.values.copy(), view, self.hashes)
+        self._shown = (*(one for one in kept if one[0] is not make), (make, version, view, shown))
+        return shown
 
 
 class AmbientRequest(Request):
@@ -137,12 +153,12 @@ class AmbientRequest(Request):
         """Start with what the task that started this one had, or with nothing."""
         super().__init__(
             None if outer is None else outer.values.copy(),
-            None if outer is None else outer.carried.copy(),
+            _NOTHING if outer is None else {**outer.carried},
             None if outer is None else outer.properties,
         )
         self.written: set[str] = set()
         if outer is not None:
-            self.origins.update(outer.origins)
+            self.origins = {**self.origins, **outer.origins}
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes*, and remember their names."""

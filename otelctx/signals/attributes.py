@@ -20,10 +20,16 @@ from otelctx.core.values import attribute_value
 FIELDS: Final = "otelctx.fields"
 
 
-def attributes_of(layer: Layer, view: View) -> Mapping[str, AttributeValue]:
-    """Return all of *layer* that *view* shows, by attribute name, clean as a span has them; not to be changed."""
-    if layer.parent is None and not layer.bound:
-        return {} if layer.request is None else layer.request.shown(named, view)
+def attributes_of(layer: Layer, view: View, *, once: bool = False) -> Mapping[str, AttributeValue]:
+    """
+    Return all of *layer* that *view* shows, by attribute name, clean as a span has them; not to be changed.
+
+    Args:
+        once: they will hardly be asked for again before something changes, and are not kept for that.
+    """
+    request = layer.request
+    if layer.parent is None and not layer.bound and request is not None:
+        return named(request.values.copy(), view, request.hashes) if once else request.shown(named, view)
     attributes = named(layer.visible(), view, layer.hashes())
     bound = layer.bound_names()
     if bound:

@@ -31,6 +31,8 @@ _TEXT: Final = frozenset({str})
 _PLAIN: Final = frozenset({str, int, bool, float})
 
 
+_making: Final = Lock()
+
 # What an exporter reads of a span. A plain tuple: one with names takes longer to make than to read.
 SpanContents: TypeAlias = tuple[
     SpanContext,
@@ -98,9 +100,10 @@ class RecordingSpan(Span):
         self._sampler = tracer.sampler
         self._span_processor = tracer.span_processor
         self._limits = tracer._span_limits  # noqa: SLF001 - see tracing.py
-        self._lock = Lock()
-        self._values: dict[str, AnyValue] = {}
+        # Whoever takes this out ends the span: without a lock, and once.
+        self._open = [True]
         self._told: list[_Told] = []
+        self._values: dict[str, AnyValue] = {}
         if type(attributes) is Clean:
             self.stamp(attributes)
         elif attributes:
@@ -119,6 +122,9 @@ class RecordingSpan(Span):
         if name == "_links":
             self._links = self._new_links(())
             return self._links
+        if name == "_lock":
+            with _making:
+                return self.__dict__.setdefault("_lock", Lock())
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def get_span_context(self) -> SpanContext:
@@ -181,10 +187,10 @@ class RecordingSpan(Span):
     def _clean(self, write: Callable[..., None], *arguments: Any) -> None:
         """Leave to the SDK what is not a plain new value: it cleans it, keeps the limits and says what was wrong."""
         with self._lock:
+            bounded = self._attributes
             if self._end_time is not None:
                 _logger.warning("Setting attribute on ended span.")
                 return
-            bounded = self._attributes
             write(bounded, *arguments)
             self._dropped = bounded.dropped
 
@@ -216,11 +222,11 @@ class RecordingSpan(Span):
             super().add_event(name, attributes, timestamp)
 
     def _add_event(self, event: EventBase) -> None:
+        told = self._told
         with self._lock:
             if self._end_time is not None:
                 _logger.warning("Tried calling _add_event on an ended span.")
                 return
-            told = self._told
             told.append(cast("Event", event))  # there is no other kind
             while self._limits.max_events is not None and len(told) > self._limits.max_events:
                 del told[0]
@@ -317,13 +323,14 @@ class RecordingSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """End, and tell the processors."""
-        with self._lock:
-            if self._end_time is not None:
-                _logger.warning("Calling end() on an ended span.")
-                return
-            self._end_time = time_ns() if end_time is None else end_time
-            self._values = self._values.copy()
-            self._told = self._told.copy()
+        try:
+            self._open.pop()
+        except IndexError:
+            _logger.warning("Calling end() on an ended span.")
+            return
+        self._end_time = time_ns() if end_time is None else end_time
+        self._values = self._values.copy()
+        self._told = self._told.copy()
         if self._record_end_metrics is not None:
             self._record_end_metrics()
         processors = processors_of(self._span_processor)

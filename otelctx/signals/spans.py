@@ -43,12 +43,14 @@ class FieldSpanProcessor(SpanProcessor):
         if layer is None:
             return
         declared, request = registry(), layer.request
-        _stamp(span, attributes_of(layer, declared.in_spans))
+        is_entry = request is not None and _is_entry(span)
+        # Before the application sets anything, they are asked for once.
+        _stamp(span, attributes_of(layer, declared.in_spans, once=is_entry))
         if request is None:
             return
         if request.link is not None or request.former is not None or request.broken_seal is not None:
             _stamp(span, _relations(request, span))
-        if _is_entry(span):
+        if is_entry:
             request.entry_span = span
             request.listeners = _LISTENERS
             origins = request.origins

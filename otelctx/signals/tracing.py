@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
 from contextvars import Token
 from random import getrandbits
 from types import TracebackType
@@ -116,7 +115,11 @@ def _starting(original: Callable[..., Span]) -> Callable[..., Span]:
     return start_span
 
 
-class _CurrentSpan(ContextDecorator):
+# Whether to record an exception, and whether to set the status for it; what nearly all spans do.
+_BOTH: Final = (True, True)
+
+
+class _CurrentSpan:
     """A new span, current for a block and ended with it; also a decorator, of coroutine functions too."""
 
     __slots__ = ("_arguments", "_end_on_exit", "_options", "_span", "_token", "_tracer")
@@ -129,22 +132,28 @@ class _CurrentSpan(ContextDecorator):
         self._span: Any = INVALID_SPAN
         self._token: Token[Context] | None = None
 
-    def _recreate_cm(self) -> _CurrentSpan:
-        return _CurrentSpan(self._tracer, self._end_on_exit, self._options, self._arguments)
-
     def __call__(self, function: Any) -> Any:
-        if not inspect.iscoroutinefunction(function):
-            return super().__call__(function)
+        made = (self._tracer, self._end_on_exit, self._options, self._arguments)
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def asynchronous(*args: Any, **kwargs: Any) -> Any:
+                with _CurrentSpan(*made):
+                    return await function(*args, **kwargs)
+
+            return asynchronous
 
         @functools.wraps(function)
-        async def asynchronous(*args: Any, **kwargs: Any) -> Any:
-            with self._recreate_cm():
-                return await function(*args, **kwargs)
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            with _CurrentSpan(*made):
+                return function(*args, **kwargs)
 
-        return asynchronous
+        return plain
 
     def __enter__(self) -> Span:
-        span: Span = self._tracer.start_span(*self._arguments, *self._options)
+        # Many wait inside at once; what is not needed any more is not kept.
+        arguments, self._arguments = self._arguments, ()
+        span: Span = self._tracer.start_span(*arguments, *self._options)
         self._span = span
         self._token = enter(with_span(here(), span))
         return span
@@ -156,7 +165,7 @@ class _CurrentSpan(ContextDecorator):
         if token is not None:
             restore(token)
         try:
-            if isinstance(error, Exception) and span.is_recording():
+            if error is not None and isinstance(error, Exception) and span.is_recording():
                 record_exception, set_status_on_exception = self._options
                 if record_exception:
                     span.record_exception(error)
@@ -181,7 +190,7 @@ def _making_current(original: Callable[..., Any]) -> Callable[..., Any]:
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> Any:
-        options = (record_exception, set_status_on_exception)
+        options = _BOTH if record_exception and set_status_on_exception else (record_exception, set_status_on_exception)
         return _CurrentSpan(self, end_on_exit, options, (name, context, kind, attributes, links, start_time))
 
     return start_as_current_span

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from otelctx.core.block import restore
-from otelctx.core.here import enter, span_in, with_span
+from otelctx.core.here import enter_own, span_in, with_span
 from otelctx.core.watching import request_ended
 from otelctx.integrations.asgi.exchange import Exchanging, untraced
 from otelctx.integrations.asgi.headers import Headers
@@ -64,7 +64,7 @@ class OtelctxMiddleware:
         layer, opened = opened_at(scope, propagator().extract(scope, getter=headers))
         exchange = self._exchange(scope, headers, send, layer, opened) if kind == "http" else None
         inside = without_span(opened) if exchange is None else exchange.inside
-        token = enter(inside)
+        token = enter_own(inside)
         try:
             if exchange is None:
                 await self._serve(scope, receive, refusing(within_span(echoing(send, layer), layer), scope))
@@ -75,5 +75,5 @@ class OtelctxMiddleware:
                 restore(token)
             elif (span := entry_span_of(layer)) is not span_in(inside):
                 # One that OpenTelemetry has made further in.
-                enter(with_span(inside, span))
+                enter_own(with_span(inside, span))
             request_ended(layer.request)

@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode, get_current_span
 
 from otelctx.core.block import restore
-from otelctx.core.here import enter, here, span_in, with_span
+from otelctx.core.here import enter_own, here, span_in, with_span
 from otelctx.core.layers import Layer
 from otelctx.core.reports import report
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
@@ -75,7 +75,7 @@ async def send_in(layer: Layer, send: Send, message: Message) -> None:
     if entry is INVALID_SPAN or span_in(context).get_span_context().is_valid:
         await send(message)
         return
-    token = enter(with_span(context, entry))
+    token = enter_own(with_span(context, entry))
     try:
         await send(message)
     finally:
