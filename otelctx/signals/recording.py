@@ -124,7 +124,7 @@ class RecordingSpan(Span):
             return self._links
         if name == "_lock":
             with _making:
-                return self.__dict__.setdefault("_lock", Lock())
+                return vars(self).setdefault("_lock", Lock())
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def get_span_context(self) -> SpanContext:
