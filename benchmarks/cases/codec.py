@@ -2,7 +2,8 @@
 What crosses the wire: headers written and read, by OpenTelemetry's propagators in Python and in JavaScript and by ours.
 
 ``inject`` and ``extract`` are the whole propagators, with the trace's header; ours decides what may leave, and opens a
-request. ``encode`` and ``decode`` are baggage alone, with a carrier; of otelctx, the codec.
+request. Of one request ``inject`` makes the headers of fields once, until a field changes: ``inject what has changed``
+sets one each time. ``encode`` and ``decode`` are baggage alone, with a carrier; of otelctx, the codec.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ TRACEPARENT: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 FIELDS: Final = {"request_id": "8b6c1d0a-4a3e-4f0b-9d1e-2f7c5a9e6b34", "user_id": "alice"}
 HEADERS: Final = {"traceparent": TRACEPARENT, "baggage": ",".join(f"{key}={value}" for key, value in FIELDS.items())}
 TEXTS: Final = {"plain": "01a20714-08ae-7fdc-9e65-79b8336deee5", "to be encoded": "Amélie, 28 %"}
+# Whoever is believed, as all of a private network are: both fields are adopted.
+PEER: Final = "127.0.0.1"
 HOSTILE: Final = {
     "commas": "," * 8192,
     "semicolons": f"k=v{';' * 8189}",
@@ -31,6 +34,7 @@ HOSTILE: Final = {
 
 GROUP: Final = Group("codec", shared=True)
 injecting = GROUP.case("inject trace and 2 fields", targets={PYTHON: 0.15, JS: 1})
+changing = GROUP.case("inject what has changed", quick=False)
 extracting = GROUP.case("extract trace and 2 fields", targets={PYTHON: 0.25, JS: 1})
 
 
@@ -69,14 +73,50 @@ def _inject_by_otel() -> Work:
 
 @injecting.contender("otelctx")
 def _inject() -> Work:
+    from opentelemetry.context import Context
+
     from otelctx.propagation import egress
+    from otelctx.propagation.peers import with_peer
     from otelctx.propagation.propagator import OtelctxPropagator
 
     # As for a destination that the policy names; by hand it is given, and a client's integration knows it.
     egress.replace(egress.EgressPolicy(unknown=egress.ALL))
     propagator = OtelctxPropagator()
-    context = propagator.extract(HEADERS)
+    context = propagator.extract(HEADERS, with_peer(Context(), PEER))
     return repeated(lambda: propagator.inject({}, context))
+
+
+@changing.contender(PYTHON)
+def _change_and_inject_by_otel() -> Work:
+    from opentelemetry.baggage import set_baggage
+    from opentelemetry.propagate import get_global_textmap
+
+    propagator = get_global_textmap()
+    context = set_baggage("request_id", FIELDS["request_id"], propagator.extract({"traceparent": TRACEPARENT}))
+    return repeated(lambda: propagator.inject({}, set_baggage("user_id", "alice", context)))
+
+
+@changing.contender("otelctx")
+def _change_and_inject() -> Work:
+    from opentelemetry.context import Context
+
+    from otelctx.core.state import current_layer
+    from otelctx.propagation import egress
+    from otelctx.propagation.peers import with_peer
+    from otelctx.propagation.propagator import OtelctxPropagator
+
+    egress.replace(egress.EgressPolicy(unknown=egress.ALL))
+    propagator = OtelctxPropagator()
+    context = propagator.extract(HEADERS, with_peer(Context(), PEER))
+    layer = current_layer(context)
+    if layer is None:
+        raise LookupError("There is no request")
+
+    def call() -> None:
+        layer.write({"user_id": "alice"})
+        propagator.inject({}, context)
+
+    return repeated(call)
 
 
 @extracting.contender(PYTHON)
@@ -89,10 +129,13 @@ def _extract_by_otel() -> Work:
 
 @extracting.contender("otelctx")
 def _extract() -> Work:
+    from opentelemetry.context import Context
+
+    from otelctx.propagation.peers import with_peer
     from otelctx.propagation.propagator import OtelctxPropagator
 
-    propagator = OtelctxPropagator()
-    return repeated(lambda: propagator.extract(HEADERS))
+    propagator, context = OtelctxPropagator(), with_peer(Context(), PEER)
+    return repeated(lambda: propagator.extract(HEADERS, context))
 
 
 def encoding(case: Case, members: dict[str, str]) -> None:

@@ -24,7 +24,7 @@ from otelctx.core.state import current_layer, current_request, layer_in, with_la
 from otelctx.core.watching import request_ended
 from otelctx.errors import DestinationError
 from otelctx.propagation.beside import RequestOpening
-from otelctx.propagation.destination import parse
+from otelctx.propagation.carriers import BAGGAGE
 from otelctx.propagation.egress import Decision, policy
 from otelctx.propagation.passage import Passage, text_of, unwritable
 from otelctx.propagation.peers import with_peer
@@ -32,7 +32,6 @@ from otelctx.propagation.propagator import OtelctxPropagator
 
 _own = OtelctxPropagator()
 
-_BAGGAGE: Final = "baggage"
 # Of formats with a header for each member: Jaeger's and OpenTracing's.
 _ONE_PER_MEMBER: Final = ("uberctx-", "ot-baggage-")
 
@@ -44,12 +43,14 @@ class Sender(NamedTuple):
     Attributes:
         propagator: the configured one if it opens requests, else ours, after it if it carries other things.
         headers: the names in lower case of all that it may write.
+        of_fields: those of the headers that carry fields.
     """
 
     configured: TextMapPropagator
     declared: Registry
     propagator: TextMapPropagator
     headers: frozenset[str]
+    of_fields: frozenset[str]
 
 
 _sender: Sender | None = None
@@ -70,7 +71,8 @@ def sender() -> Sender:
     found = _sender
     if found is None or found.configured is not configured or found.declared is not declared:
         chosen = _chosen(configured)
-        found = _sender = Sender(configured, declared, chosen, frozenset(map(str.lower, chosen.fields)))
+        headers, of_fields = frozenset(map(str.lower, chosen.fields)), frozenset({BAGGAGE, *declared.headers})
+        found = _sender = Sender(configured, declared, chosen, headers, of_fields)
     return found
 
 
@@ -106,26 +108,24 @@ def inject(
     >>> "user_id=alice" in headers["baggage"]
     True
     """
+    sending = sender()
     if destination is None:
-        if _has_taken_off(carrier, policy().unknown):
-            propagator().inject(carrier, context)
+        if _has_taken_off(carrier, sending, policy().unknown):
+            sending.propagator.inject(carrier, context)
         return
     try:
-        clear = parse(destination)
+        decision = policy().decide_url(destination)
     except DestinationError as error:
         report("egress.unclear_destination", "A destination given to inject is not clear: %s", error)
-        clear = None
-    decision = policy().decide(clear)
-    if _has_taken_off(carrier, decision):
+        decision = policy().decide(None)
+    if _has_taken_off(carrier, sending, decision):
         with Passage(decision):
-            propagator().inject(carrier, context)
+            sending.propagator.inject(carrier, context)
 
 
-def _has_taken_off(carrier: MutableMapping[str, Any], decision: Decision) -> bool:
+def _has_taken_off(carrier: MutableMapping[str, Any], sending: Sender, decision: Decision) -> bool:
     """Take off *carrier* the headers that carry fields, and those of the trace too where *decision* lets none go."""
-    names = {_BAGGAGE, *registry().headers}
-    if not decision.trace:
-        names |= sender().headers
+    names = sending.of_fields if decision.trace else sending.of_fields | sending.headers
     try:
         for name in [*carrier]:
             spelled = text_of(name).lower()

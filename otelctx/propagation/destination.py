@@ -38,6 +38,7 @@ _LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")  # RFC 1035, section 2.3.1, with
 _MAX_HOST: Final = 253
 # https://url.spec.whatwg.org/#ends-in-a-number-checker: resolvers take such a name for an address (inet_aton(3)).
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PLAIN_URL: Final = re.compile(r"((?:https?|wss?)://[A-Za-z0-9._:\[\]-]{1,261})(?:[/?#][^\x00-\x1f\x7f]*)?")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 # What IDNA 2003 and IDNA 2008 encode differently, RFC 5894, section 7.2: clients do either.
 _AMBIGUOUS: Final = frozenset("ßς\u200c\u200d")
@@ -97,6 +98,17 @@ def parse(url: str) -> Destination:
     if port and int(port) > _MAX_PORT:
         raise DestinationError(f"its port is over {_MAX_PORT}")
     return destination(scheme, host, int(port) if port else None)
+
+
+def origin_of(url: str) -> str | None:
+    """
+    Return the part of *url* that its destination is in, which `parse` reads alike; None where that is not plain.
+
+    >>> origin_of("http://orders:8000/new?for=alice"), origin_of("kafka://orders"), origin_of("http://user@orders/")
+    ('http://orders:8000', None, None)
+    """
+    found = _PLAIN_URL.fullmatch(url)
+    return None if found is None else found[1]
 
 
 def destination(scheme: str, host: str, port: int | None = None) -> Destination:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Final
 
-from otelctx.propagation.destination import OWN_NETWORKS, Destination
+from otelctx.propagation.destination import OWN_NETWORKS, Destination, origin_of, parse
 from otelctx.propagation.pattern import Pattern, parse_pattern
 
 ALL: Final = frozenset({"*"})
@@ -93,7 +93,7 @@ class EgressPolicy:
         unknown: the decision where nobody says where it goes.
     """
 
-    __slots__ = ("_elsewhere", "_unclear", "audit", "decide", "rules", "unknown")
+    __slots__ = ("_decide_origin", "_elsewhere", "_unclear", "audit", "decide", "rules", "unknown")
 
     def __init__(
         self,
@@ -120,6 +120,20 @@ class EgressPolicy:
         self._elsewhere = Decision(NOTHING, trace)
         # Calls go to few hosts again and again; the bound is for those that go everywhere.
         self.decide: Callable[[Destination | None], Decision] = lru_cache(maxsize=_REMEMBERED)(self._decide)
+        self._decide_origin: Callable[[str], Decision] = lru_cache(maxsize=_REMEMBERED)(self._decide_parsed)
+
+    def decide_url(self, url: str) -> Decision:
+        """
+        Return what may go to *url*.
+
+        Raises:
+            DestinationError: it is not clear where that is.
+        """
+        origin = origin_of(url)
+        return self._decide_parsed(url) if origin is None else self._decide_origin(origin)
+
+    def _decide_parsed(self, url: str) -> Decision:
+        return self._decide(parse(url))
 
     def _decide(self, destination: Destination | None) -> Decision:
         if destination is None:  # one that is not clear

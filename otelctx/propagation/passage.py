@@ -70,10 +70,6 @@ class Passage:
         self.take_off(headers)
         headers.update(self.written)
 
-    def noting(self, setter: Setter[CarrierT]) -> Setter[CarrierT]:
-        """Return *setter* so that what it writes is known, and what was set by hand stays."""
-        return _Noting(self, setter)
-
 
 def text_of(value: object) -> str:
     """Return *value*, a header's name or text in a form that some client has, as a text."""
@@ -105,10 +101,10 @@ def open_passage() -> Passage | None:
 
 def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
     """Return what may leave here, and the setter that writes it."""
-    passage = open_passage()
-    if passage is None:
+    passage = _current.get()
+    if passage is None or not passage.is_open:
         return undirected(), setter
-    return passage.decision, passage.noting(setter)
+    return passage.decision, _Noting(passage, setter)
 
 
 def unwritable(carrier: object) -> None:

@@ -7,8 +7,6 @@ begins here, before the sampler and the server span, and what leaves the process
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import (
     CarrierT,
@@ -20,15 +18,12 @@ from opentelemetry.propagators.textmap import (
 )
 
 from otelctx.core.here import here, span_in
-from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
-from otelctx.core.state import current_layer
-from otelctx.propagation import sealing
+from otelctx.core.state import layer_here, layer_in
 from otelctx.propagation.carriers import BAGGAGE
-from otelctx.propagation.edge import VISIBLE
-from otelctx.propagation.egress import Decision
+from otelctx.propagation.forms import form_of
 from otelctx.propagation.jaeger_baggage import with_jaeger_baggage
-from otelctx.propagation.outgoing import outgoing, outgoing_context
+from otelctx.propagation.outgoing import outgoing_context
 from otelctx.propagation.overflow import tell_left_out
 from otelctx.propagation.passage import outbound, unwritable
 from otelctx.propagation.receiving import received
@@ -84,30 +79,19 @@ class OtelctxPropagator(TextMapPropagator):
                 limited = outgoing_context(context, decision)
                 for other in self._others:
                     other.inject(carrier, limited, setter)
-            write_span(span_in(here() if context is None else context), carrier, setter)
-            layer = current_layer(context)
+            place = here() if context is None else context
+            write_span(span_in(place), carrier, setter)
+            layer = layer_here(place) if context is None else layer_in(place)
             if layer is not None:
-                left_out = self._inject_fields(carrier, layer, setter, decision)
-                if left_out:
-                    tell_left_out(left_out, context)
+                form = form_of(layer, decision)
+                if form.baggage:
+                    setter.set(carrier, BAGGAGE, form.baggage)
+                for name, text in form.headers:
+                    setter.set(carrier, name, text)
+                if form.left_out:
+                    tell_left_out(form.left_out, context)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
             unwritable(carrier)
-
-    def _inject_fields(
-        self, carrier: CarrierT, layer: Layer, setter: Setter[CarrierT], decision: Decision
-    ) -> Sequence[str]:
-        members = outgoing(layer, decision)
-        if not members:
-            return ()
-        header, left_out = sealing.encode(members, layer.properties())
-        if header:
-            setter.set(carrier, BAGGAGE, header)
-        for name, field in registry().headers.items():
-            text = members.get(field.baggage_key)
-            # What would need an encoding, or is encrypted, travels in baggage alone.
-            if text is not None and VISIBLE.fullmatch(text) and not sealing.hides(field.baggage_key):
-                setter.set(carrier, name, text)
-        return left_out
 
     @property
     def fields(self) -> set[str]:

@@ -82,7 +82,7 @@ def is_encrypting() -> bool:
 
 def hides(key: str) -> bool:
     """Tell whether the member *key* leaves only encrypted: all do but the request id."""
-    return is_encrypting() and key != _request_id().baggage_key
+    return _active is not None and _active.encrypts and key != _request_id().baggage_key
 
 
 def encode(members: Mapping[str, str], properties: Mapping[str, tuple[str, str]] | None) -> tuple[str, Sequence[str]]:

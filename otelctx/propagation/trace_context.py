@@ -29,7 +29,9 @@ TRACESTATE: Final = "tracestate"
 
 # Version 00 with ids that are not zero: https://www.w3.org/TR/trace-context/, section 3.2.2.
 _PLAIN: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
-_FLAGS: Final = {f"{flags:02x}": TraceFlags(flags) for flags in range(256)}
+_MOST_FLAGS: Final = 0xFF
+_TEXTS_OF_FLAGS: Final = tuple(f"{flags:02x}" for flags in range(_MOST_FLAGS + 1))
+_FLAGS: Final = {text: TraceFlags(flags) for flags, text in enumerate(_TEXTS_OF_FLAGS)}
 
 _opentelemetrys: Final = TraceContextTextMapPropagator()
 
@@ -56,7 +58,12 @@ def write_span(span: Span, carrier: CarrierT, setter: Setter[CarrierT]) -> None:
     if own == INVALID_SPAN_CONTEXT:
         return
     # A SpanContext is a tuple; its properties are calls.
-    trace_id, span_id, _, flags, state, _ = own
-    setter.set(carrier, TRACEPARENT, f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}")
+    trace_id, span_id, _, flags, state, is_valid = own
+    if is_valid and 0 <= flags <= _MOST_FLAGS:
+        # As bytes: a number is formatted in three times the time.
+        ids = f"{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}"
+        setter.set(carrier, TRACEPARENT, f"00-{ids}-{_TEXTS_OF_FLAGS[flags]}")
+    else:
+        setter.set(carrier, TRACEPARENT, f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}")
     if state is not DEFAULT_TRACE_STATE and state:
         setter.set(carrier, TRACESTATE, state.to_header())
