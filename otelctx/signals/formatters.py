@@ -43,11 +43,10 @@ _LEVEL_COLOURS: Final = {
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record carries beyond the standard attributes, declared fields first."""
-    found = {key: value for key, value in record.__dict__.items() if key not in _STANDARD and value is not None}
-    declared = [name for name in registry().by_name if name in found]
-    trace = [name for name in _TRACE if name in found]
-    rest = [key for key in found if key not in declared and key not in trace]
-    return {str(key): found[key] for key in (*declared, *rest, *trace)}
+    found = {str(key): value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
+    declared = {name: found.pop(name) for name in registry().by_name if name in found}
+    trace: dict[str, Any] = {name: found.pop(name) for name in _TRACE if name in found}
+    return {**declared, **found, **trace}
 
 
 def _text(value: object) -> str:
@@ -68,12 +67,15 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as one line of JSON."""
         moment = datetime.fromtimestamp(record.created, timezone.utc)
+        extras = _extras(record)
+        if not _ENTRY.isdisjoint(extras):
+            extras = {f"{key}_" if key in _ENTRY else key: value for key, value in extras.items()}
         entry: dict[str, Any] = {
             "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **{f"{key}_" if key in _ENTRY else key: value for key, value in _extras(record).items()},
+            **extras,
         }
         if record.exc_info and record.exc_info[0] is not None:
             entry["exception"] = self.formatException(record.exc_info)
@@ -93,8 +95,7 @@ def _one_line(entry: dict[str, Any]) -> str:
     return _SURROGATES.sub("\ufffd", line)
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, default=_text, ensure_ascii=False, allow_nan=False)
+_json: Final = json.JSONEncoder(default=_text, ensure_ascii=False, allow_nan=False).encode
 
 
 def _has_json(value: object) -> bool:

@@ -16,9 +16,11 @@ from opentelemetry.trace import SpanContext
 from otelctx.boundaries.patches import Patch
 from otelctx.core.generator_context import GeneratorContext
 from otelctx.core.here import CURRENT, NOWHERE, SPAN_KEY, span_in
+from otelctx.core.layers import Layer
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
-from otelctx.core.state import layer_here
+from otelctx.core.request import Request
+from otelctx.core.state import BAGGAGE_KEY, layer_here
 from otelctx.core.values import attribute_value
 
 Making = Callable[..., logging.LogRecord]
@@ -29,8 +31,9 @@ SPAN_ID: Final = "span_id"
 TRACE_FLAGS: Final = "trace_flags"
 
 
-# What a record has of its class; a field of such a name would hide it.
-_OWN: Final = frozenset(dir(logging.LogRecord))
+# What every record has of itself and of its class; a field of such a name does not take its place.
+_STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
+_OWN: Final = _STANDARD.union(dir(logging.LogRecord))
 
 
 def stamps() -> Mapping[str, Any]:
@@ -43,20 +46,18 @@ def stamps() -> Mapping[str, Any]:
     context = CURRENT.get(NOWHERE)
     if type(context) is GeneratorContext:
         context = context.seen_from_here()
-    layer, view = layer_here(context), registry().in_logs
-    request = None if layer is None else layer.request
-    if layer is None or request is None or layer.bound or layer.parent is not None:
+    layer, view = context.get(BAGGAGE_KEY), registry().in_logs
+    if type(layer) is not Layer or type(layer.request) is not Request or layer.bound or layer.parent is not None:
+        layer = layer_here(context)
         values, hashes = ({}, {}) if layer is None else (layer.visible(), layer.hashes())
         return _with_ids(_by_name(values, view, hashes), span_in(context).get_span_context())
-    span = context.get(SPAN_KEY)
-    kept = request.stamped
+    request, span = layer.request, context.get(SPAN_KEY)
+    version, kept = request.version, request.stamped
     # Nearly always: nothing has changed since the last record.
-    if kept is not None and kept[0] is request.version and kept[1] is view and kept[2] is span:
-        return kept[3]
-    version = request.version
-    made = _with_ids(request.shown(_by_name, view), span_in(context).get_span_context())
-    request.stamped = (version, view, span, made)
-    return made
+    if kept is None or kept[0] is not version or kept[1] is not view or kept[2] is not span:
+        made = _with_ids(request.shown(_by_name, view), span_in(context).get_span_context())
+        kept = request.stamped = (version, view, span, made)
+    return kept[3]
 
 
 def _by_name(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, Any]:
@@ -100,9 +101,10 @@ def _stamping(original: Making) -> Making:
     ) -> logging.LogRecord:
         record = original(self, name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         has, added = record.__dict__, stamps()
-        if not has.keys().isdisjoint(added):
+        # No stamp has the name of what every record has.
+        if len(has) != len(_STANDARD) and not has.keys().isdisjoint(added):
             added = {name: value for name, value in added.items() if name not in has}
-        has.update(added)
+        has |= added
         return record
 
     return makeRecord
