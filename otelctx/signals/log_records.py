@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final
 
-from opentelemetry.trace import SpanContext
+from opentelemetry.context import Context
 
 from otelctx.boundaries.patches import Patch
 from otelctx.core.generator_context import GeneratorContext
@@ -50,17 +50,17 @@ def stamps() -> Mapping[str, Any]:
     if type(layer) is not Layer or type(layer.request) is not Request or layer.bound or layer.parent is not None:
         layer = layer_here(context)
         values, hashes = ({}, {}) if layer is None else (layer.visible(), layer.hashes())
-        return _with_ids(_by_name(values, view, hashes), span_in(context).get_span_context())
+        return _made(values, view, hashes, context)
     request, span = layer.request, context.get(SPAN_KEY)
     version, kept = request.version, request.stamped
     # Nearly always: nothing has changed since the last record.
     if kept is None or kept[0] is not version or kept[1] is not view or kept[2] is not span:
-        made = _with_ids(request.shown(_by_name, view), span_in(context).get_span_context())
+        made = _made(request.values.copy(), view, request.hashes, context)
         kept = request.stamped = (version, view, span, made)
     return kept[3]
 
 
-def _by_name(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, Any]:
+def _made(values: Mapping[str, object], view: View, hashes: Memo, context: Context) -> dict[str, Any]:
     hidden, only = view.hidden, view.only
     stamped: dict[str, Any] = {**registry().stamped}
     for name, value in values.items():
@@ -73,15 +73,12 @@ def _by_name(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str
             stamped[name] = alter(clear, hashes)
     for name in _OWN.intersection(stamped):
         del stamped[name]
-    return stamped
-
-
-def _with_ids(shown: Mapping[str, Any], span: SpanContext) -> dict[str, Any]:
     # A SpanContext is a tuple; its properties are calls.
-    trace_id, span_id, _, flags, _, is_valid = span
-    if not is_valid:
-        return {**shown, TRACE_ID: None, SPAN_ID: None, TRACE_FLAGS: None}
-    return {**shown, TRACE_ID: f"{trace_id:032x}", SPAN_ID: f"{span_id:016x}", TRACE_FLAGS: f"{flags:02x}"}
+    trace_id, span_id, _, flags, _, is_valid = span_in(context).get_span_context()
+    stamped[TRACE_ID] = f"{trace_id:032x}" if is_valid else None
+    stamped[SPAN_ID] = f"{span_id:016x}" if is_valid else None
+    stamped[TRACE_FLAGS] = f"{flags:02x}" if is_valid else None
+    return stamped
 
 
 def _stamping(original: Making) -> Making:
