@@ -12,8 +12,8 @@ from opentelemetry.context import Context
 from otelctx.core.block import Block
 from otelctx.core.here import here
 from otelctx.core.layers import Layer
-from otelctx.core.request import accepted
-from otelctx.core.state import layer_here, with_layer
+from otelctx.core.request import Request, accepted
+from otelctx.core.state import BAGGAGE_KEY, layer_here, with_layer
 
 
 class bind(Block):  # noqa: N801 - it is used as a verb
@@ -37,12 +37,14 @@ class bind(Block):  # noqa: N801 - it is used as a verb
 
     def __init__(self, /, **values: object) -> None:
         """Prepare a block in which *values* are seen."""
-        super().__init__()
+        self._token = None
         self._values = accepted(values)
 
     def _context(self) -> Context:
         context = here()
-        outer = layer_here(context)
+        outer = context.get(BAGGAGE_KEY)
+        if type(outer) is not Layer or type(outer.request) is not Request:
+            outer = layer_here(context)
         return with_layer(context, Layer(None if outer is None else outer.request, outer, self._values.copy()))
 
     def _again(self) -> Block:

@@ -63,7 +63,7 @@ class Block(ABC):
         """Make the block's Context current."""
         if self._token is not None:
             raise RuntimeError(f"This {type(self).__name__} block is entered already; make a new one for each use")
-        self._token = enter(self._context())
+        self._token = enter(self._context(), depth=2)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

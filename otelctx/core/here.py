@@ -53,16 +53,19 @@ def here() -> Context:
 _kinds: set[type] = {type(INVALID_SPAN)}
 
 
-def enter(context: Context) -> Token[Context]:
+def enter(context: Context, depth: int = 1) -> Token[Context]:
     """
     Make *context* current, and return the token to put back what was.
 
     That is `opentelemetry.context.attach`, asked only where generators have a part in it.
+
+    Args:
+        depth: how many calls away the code is for which that is done; 1 is the caller.
     """
     if (
         type(context) is GeneratorContext
         or type(CURRENT.get(NOWHERE)) is GeneratorContext
-        or generator_of(sys._getframe(1)) is not None  # noqa: SLF001 - public, whatever its name
+        or generator_of(sys._getframe(depth)) is not None  # noqa: SLF001 - public, whatever its name
     ):
         return attach(context)
     return CURRENT.set(context)

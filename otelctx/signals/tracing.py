@@ -155,7 +155,7 @@ class _CurrentSpan:
         arguments, self._arguments = self._arguments, ()
         span: Span = self._tracer.start_span(*arguments, *self._options)
         self._span = span
-        self._token = enter(with_span(here(), span))
+        self._token = enter(with_span(here(), span), depth=2)
         return span
 
     def __exit__(
