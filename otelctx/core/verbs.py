@@ -38,14 +38,15 @@ def get(name: str, default: object = _UNSET) -> object:
     ...     get("step")
     'charge'
     """
-    # Nearly all that is asked for is found here, in one call.
     context = CURRENT.get(NOWHERE)
     if type(context) is not GeneratorContext:
-        near = context.get(BAGGAGE_KEY)
-        if type(near) is Layer:
-            value = near.near.get(name)
-            if value is not None:
-                return value
+        try:
+            # Nearly all that is asked for is found here. What is no layer of ours has no `near`.
+            value = context.get(BAGGAGE_KEY).near.get(name)  # type: ignore[attr-defined]
+        except AttributeError:
+            value = None
+        if value is not None:
+            return value
     layer = current_layer()
     value = ABSENT if layer is None else layer.find(name)
     if value is not None and value is not ABSENT:

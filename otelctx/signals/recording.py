@@ -1,14 +1,12 @@
 """
 The span that records: the SDK's own kind, with its attributes in a plain dict and nothing made before it is needed.
 
-It keeps every promise of an `opentelemetry.sdk.trace.Span`: limits, cleaned values, events, links, status, the hooks of
-processors. A write of an attribute is one operation of a dict, atomic with and without the GIL; a lock is taken where
-more than that has to hold together.
+It keeps every promise of an `opentelemetry.sdk.trace.Span`: limits, events, links, status, the hooks of processors. It
+ends once, whoever ends it, and takes no lock for that.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
@@ -16,20 +14,13 @@ from time import time_ns
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Event, EventBase, ReadableSpan, Span
+from opentelemetry.sdk.trace import Event, EventBase, ReadableSpan
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 
+from otelctx.signals.attributed import PLAIN, SDK_LOGGER, TEXT, Attributed, Clean
 from otelctx.signals.processors import processors_of
-
-# What an application knows from the SDK about the misuse of spans comes from the SDK's logger.
-_logger: Final = logging.getLogger("opentelemetry.sdk.trace")
-
-_TEXT: Final = frozenset({str})
-_PLAIN: Final = frozenset({str, int, bool, float})
-
 
 _making: Final = Lock()
 
@@ -51,25 +42,17 @@ SpanContents: TypeAlias = tuple[
 ]
 
 
-class Clean(dict[str, AnyValue]):
-    """Attributes that a span may have as they are: their names are texts and their values plain."""
-
-    __slots__ = ()
-
-
 # An event that nobody has asked for yet is what one is made of: its name, its attributes and its time.
 _Told: TypeAlias = "Event | tuple[str, dict[str, AnyValue], int]"
 
 
-class RecordingSpan(Span):
+class RecordingSpan(Attributed):
     """A span that records; `otelctx.signals.tracing` makes it past the SDK's ``__new__``, which allows none by hand."""
 
     # What most spans keep as it is, once for all of them.
     _status = Status(StatusCode.UNSET)
     _start_time: int | None = None
-    _end_time: int | None = None
     _trace_config = None
-    _dropped = 0
     _dropped_events = 0
     _record_exception = True
     _set_status_on_exception = True
@@ -135,82 +118,13 @@ class RecordingSpan(Span):
         """Add *links*, those that are valid."""
         self._links = self._new_links(links)
 
-    # A writer takes the dict first and looks then whether the span has ended. `end` does it the other way round, so
-    # that a write which comes too late goes into a dict that nobody exports.
-
-    def set_attribute(self, key: str, value: AnyValue) -> None:
-        """Set one attribute."""
-        values, limits = self._values, self._limits
-        if self._end_time is not None:
-            _logger.warning("Setting attribute on ended span.")
-        elif (
-            type(value) in _PLAIN
-            and type(key) is str
-            and key
-            and key not in values
-            and limits.max_span_attribute_length is None
-            and (limits.max_span_attributes is None or len(values) < limits.max_span_attributes)
-        ):
-            values[key] = value
-        else:
-            self._clean(BoundedAttributes.__setitem__, key, value)
-
-    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
-        """Set all of *attributes*."""
-        values, limits = self._values, self._limits
-        if self._end_time is not None:
-            _logger.warning("Setting attribute on ended span.")
-        elif (
-            _PLAIN.issuperset(map(type, attributes.values()))
-            and _TEXT.issuperset(map(type, attributes))
-            and "" not in attributes
-            and values.keys().isdisjoint(attributes)
-            and limits.max_span_attribute_length is None
-            and (limits.max_span_attributes is None or len(values) + len(attributes) <= limits.max_span_attributes)
-        ):
-            values.update(attributes)
-        else:
-            self._clean(BoundedAttributes._set_items, attributes)  # noqa: SLF001 - as `Span.set_attributes` does it
-
-    def stamp(self, attributes: Mapping[str, AnyValue]) -> None:
-        """Set those of *attributes*, which are clean, that the span does not have yet; it has not ended."""
-        values, limits = self._values, self._limits
-        if values and not values.keys().isdisjoint(attributes):
-            attributes = {key: value for key, value in attributes.items() if key not in values}
-        if limits.max_span_attribute_length is None and (
-            limits.max_span_attributes is None or len(values) + len(attributes) <= limits.max_span_attributes
-        ):
-            values.update(attributes)
-        else:
-            self.set_attributes(attributes)
-
-    def _clean(self, write: Callable[..., None], *arguments: Any) -> None:
-        """Leave to the SDK what is not a plain new value: it cleans it, keeps the limits and says what was wrong."""
-        with self._lock:
-            bounded = self._attributes
-            if self._end_time is not None:
-                _logger.warning("Setting attribute on ended span.")
-                return
-            write(bounded, *arguments)
-            self._dropped = bounded.dropped
-
-    def rewrite(self, attributes: Mapping[str, AnyValue], old: Mapping[str, AnyValue]) -> bool:
-        """Set *attributes*, but for those that the span has from others; *old* is ours. Tell whether it records."""
-        if self._end_time is not None:
-            return False
-        values = self._values
-        if not values.keys().isdisjoint(attributes):
-            attributes = {k: value for k, value in attributes.items() if k not in values or values[k] == old.get(k)}
-        self.set_attributes(attributes)
-        return True
-
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add one event."""
         told, limits, given = self._told, self._limits, attributes or {}
         if (
             self._end_time is None
-            and _PLAIN.issuperset(map(type, given.values()))
-            and _TEXT.issuperset(map(type, given))
+            and PLAIN.issuperset(map(type, given.values()))
+            and TEXT.issuperset(map(type, given))
             and "" not in given
             and limits.max_attribute_length is None
             and (limits.max_event_attributes is None or len(given) <= limits.max_event_attributes)
@@ -225,7 +139,7 @@ class RecordingSpan(Span):
         told = self._told
         with self._lock:
             if self._end_time is not None:
-                _logger.warning("Tried calling _add_event on an ended span.")
+                SDK_LOGGER.warning("Tried calling _add_event on an ended span.")
                 return
             told.append(cast("Event", event))  # there is no other kind
             while self._limits.max_events is not None and len(told) > self._limits.max_events:
@@ -241,33 +155,6 @@ class RecordingSpan(Span):
     @_events.setter
     def _events(self, events: Sequence[Event]) -> None:
         self._told = list(events)
-
-    @property
-    def _attributes(self) -> BoundedAttributes:
-        limits = self._limits
-        bounded = BoundedAttributes(
-            limits.max_span_attributes, None, immutable=False, max_value_len=limits.max_span_attribute_length
-        )
-        bounded._dict = self._values  # noqa: SLF001 - the SDK's class has no way to wrap a dict
-        bounded.dropped = self._dropped
-        bounded._immutable = self._end_time is not None  # noqa: SLF001 - as `Span.end` does it
-        return bounded
-
-    @_attributes.setter
-    def _attributes(self, attributes: Attributes) -> None:
-        self._values = dict(attributes or {})
-        self._dropped = getattr(attributes, "dropped", 0)
-
-    @property
-    def attributes(self) -> Attributes:
-        """The attributes of now."""
-        values = self._values
-        return MappingProxyType(values.copy() if self._end_time is None else values)
-
-    @property
-    def dropped_attributes(self) -> int:
-        """How many attributes were left out for the limit."""
-        return self._dropped
 
     @property
     def events(self) -> Sequence[Event]:
@@ -315,7 +202,7 @@ class RecordingSpan(Span):
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Begin, and tell the processors."""
         if self._start_time is not None:
-            _logger.warning("Calling start() on a started span.")
+            SDK_LOGGER.warning("Calling start() on a started span.")
             return
         self._start_time = time_ns() if start_time is None else start_time
         for processor in processors_of(self._span_processor).on_start:
@@ -326,7 +213,7 @@ class RecordingSpan(Span):
         try:
             self._open.pop()
         except IndexError:
-            _logger.warning("Calling end() on an ended span.")
+            SDK_LOGGER.warning("Calling end() on an ended span.")
             return
         self._end_time = time_ns() if end_time is None else end_time
         self._values = self._values.copy()

@@ -14,11 +14,9 @@ from typing import Any, Final
 
 from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.types import Scope
-from otelctx.signals.recording import Clean
+from otelctx.signals.attributed import PLAIN, Clean
 
 Describe = Callable[[Scope], tuple[str, dict[str, Any]]]
-
-_PLAIN: Final = frozenset({str, int, bool, float})
 
 # A path that is written into a URL as it is, whoever parses that.
 _SIMPLE_PATH: Final = re.compile(r"/[0-9A-Za-z/_.~-]*")
@@ -99,7 +97,7 @@ class _Kind:
         # A mark that was taken apart cannot be filled in.
         whole = {name: value for name, value in texts.items() if value == _CLIENT or value.endswith(_PATH)}
         rest = [self.name, *(value for name, value in texts.items() if name not in whole)]
-        is_clean = all(name and type(name) is str and type(value) in _PLAIN for name, value in marked.items())
+        is_clean = all(name and type(name) is str and type(value) in PLAIN for name, value in marked.items())
         self.is_usable = is_clean and name.endswith(_PATH) and not any(_MARK in text for text in rest)
         self._paths = tuple(name for name, value in texts.items() if value == _PATH)
         self._urls = tuple(
