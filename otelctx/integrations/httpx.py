@@ -58,7 +58,11 @@ def _at_gate(request: Any) -> Passage | None:
     url, headers = request.url, request.headers
     earlier = request.extensions.get(_EARLIER)
     destination = known(url.scheme, url.raw_host.decode("ascii"), url.port)
-    passage = passage_to(destination, headers.get, earlier if isinstance(earlier, Passage) else None)
+
+    def present(name: str) -> Any:
+        return headers[name] if name in headers else None  # noqa: SIM401 - `get` takes twice the time of a look
+
+    passage = passage_to(destination, present, earlier if isinstance(earlier, Passage) else None)
     if passage is not None:
         passage.write_to(headers)
         # A mapping of the caller's, which older versions keep as it is, may be that of several requests.

@@ -9,19 +9,20 @@ OpenTelemetry's own exporters, there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from opentelemetry import context as contexts
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
+from otelctx.core.here import here
 from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.propagation import codec
 from otelctx.propagation.crossing import sender
 from otelctx.propagation.destination import Destination
 from otelctx.propagation.egress import Decision, policy
-from otelctx.propagation.passage import Passage, text_of
+from otelctx.propagation.passage import Passage, into_passage, text_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def passage_to(destination: Destination | None, present: Present, earlier: Passa
         present: what the request carries already, by a header's name in lower case.
         earlier: the passage of the hop before this one, when this request began with the headers of that.
     """
-    context = get_current()
+    context = here()
     if context.get(_SUPPRESSED):
         return None
     if destination is None:
@@ -76,7 +77,7 @@ def _fill(passage: Passage, present: Present, earlier: Passage | None, context: 
     if found:
         _sort_out(found, passage, earlier, context)
     with passage:
-        sending.propagator.inject(dict[str, Any]())
+        sending.propagator.inject(passage, setter=into_passage)
     # Formats with a header for each member do not say beforehand which they write.
     by_hand = {name for name in passage.written.keys() - names if present(name) is not None}
     for name in by_hand:

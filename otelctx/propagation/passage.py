@@ -68,7 +68,9 @@ class Passage:
     def write_to(self, headers: MutableMapping[Any, Any]) -> None:
         """Take off *headers* what is to be taken off, and put on what is written."""
         self.take_off(headers)
-        headers.update(self.written)
+        # One by one: the `update` of httpx's headers takes three times as long.
+        for name, text in self.written.items():
+            headers[name] = text
 
 
 def text_of(value: object) -> str:
@@ -77,6 +79,19 @@ def text_of(value: object) -> str:
 
 
 _current: Final[ContextVar[Passage | None]] = ContextVar("otelctx_passage", default=None)
+
+
+class _IntoPassage(Setter[Any]):
+    """Writes the headers of a passage, but for those that were set by hand."""
+
+    def set(self, carrier: Any, key: str, value: str) -> None:
+        name = key.lower()
+        if name not in carrier.by_hand:
+            carrier.written[name] = value
+
+
+# Of a gate, which puts them where they belong when all are known.
+into_passage: Final[Setter[Any]] = _IntoPassage()
 
 
 class _Noting(Setter[Any]):
@@ -104,7 +119,7 @@ def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
     passage = _current.get()
     if passage is None or not passage.is_open:
         return undirected(), setter
-    return passage.decision, _Noting(passage, setter)
+    return passage.decision, setter if setter is into_passage else _Noting(passage, setter)
 
 
 def unwritable(carrier: object) -> None:

@@ -2,7 +2,7 @@
 The wire form of baggage: W3C Baggage, percent-encoding only.
 
 Every rule names its clause of https://www.w3.org/TR/baggage/; `docs/wire.md` lists them. Any input is decoded in
-linear time and bounded memory, and nothing that was encoded is kept, so a stale value is never sent.
+linear time and bounded memory, and nothing that was read or written is kept here.
 """
 
 from otelctx.core.fields import DROPPED
