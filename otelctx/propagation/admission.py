@@ -65,8 +65,11 @@ def admitted(trust: Trust, members: Mapping[str, str], properties: Mapping[str, 
             continue
         if allowed is not None and field.name not in allowed and field.baggage_key not in allowed:
             _refuse(field)
-        elif len(texts) == 1 and (text := texts[0].strip(" \t")) and (value := field.accept(text)) is not None:
-            values[field.name] = value
+        elif len(texts) == 1 and (text := texts[0].strip(" \t")) and values.get(field.name) != text:
+            # Else it is what the member says, which is accepted already, as in nearly all messages of ours.
+            value = field.accept(text)
+            if value is not None:
+                values[field.name] = value
     request = Request(values, carried, kept)
     return _restarted(request) if trust.baggage is Mode.RESTART else request
 

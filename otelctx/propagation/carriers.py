@@ -8,6 +8,7 @@ somebody else's is asked for each by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.propagators.textmap import CarrierT, DefaultGetter, Getter
@@ -18,6 +19,7 @@ from otelctx.propagation.forwarded import HEADERS
 from otelctx.propagation.trace_context import TRACEPARENT, TRACESTATE
 
 BAGGAGE: Final = "baggage"
+_MOST_DECLARATIONS: Final = 4
 _OF_TRACE: Final = (TRACEPARENT, TRACESTATE)
 
 # All texts of each header that is there, by its name.
@@ -29,32 +31,24 @@ class Names:
     The names of the headers that matter, in lower case.
 
     Attributes:
-        declared: the fields whose headers are among them.
         of_fields: those that tell values.
         sent: these, and those of the trace.
         in_bytes: these, and those that proxies write, by their bytes.
     """
 
-    __slots__ = ("declared", "in_bytes", "of_fields", "sent")
+    __slots__ = ("in_bytes", "of_fields", "sent")
 
     def __init__(self, declared: Registry) -> None:
         """Collect them."""
-        self.declared = declared
         self.of_fields = (BAGGAGE, *declared.headers)
         self.sent = (*_OF_TRACE, *self.of_fields)
         self.in_bytes: Mapping[bytes, str] = {name.encode("ascii"): name for name in (*self.sent, *HEADERS)}
 
 
-_names: Names = Names(registry())
-
-
-def names() -> Names:
-    """Return the names that matter as the declarations of this moment have it."""
-    global _names  # noqa: PLW0603 - one reference, replaced as a whole
-    found = _names
-    if found.declared is not registry():
-        found = _names = Names(registry())
-    return found
+@lru_cache(maxsize=_MOST_DECLARATIONS)
+def names(declared: Registry) -> Names:
+    """Return the names that matter where these fields are *declared*."""
+    return Names(declared)
 
 
 def headers_in(carrier: CarrierT, getter: Getter[CarrierT], *, with_forwarded: bool) -> Headers:
@@ -64,7 +58,7 @@ def headers_in(carrier: CarrierT, getter: Getter[CarrierT], *, with_forwarded: b
     Args:
         with_forwarded: those that proxies write are of use.
     """
-    wanted = names()
+    wanted = names(registry())
     kind = type(getter)
     if kind is DefaultGetter:
         return _of_mapping(carrier, wanted.sent, getter)

@@ -15,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter, default_getter
 
 from otelctx import Field, declare
+from otelctx.core.registry import registry
 from otelctx.core.reports import counts
 from otelctx.core.state import current_request
 from otelctx.integrations.asgi.headers import Headers
@@ -131,7 +132,7 @@ class TestOnePass:
 
 class TestNames:
     def test_those_of_fields_declared_later_are_among_them(self) -> None:
-        assert "x-late" not in names().of_fields
+        assert "x-late" not in names(registry()).of_fields
         declare(Field("late", remote=True, header="x-late"))
         assert headers_in({"x-late": "l"}, default_getter, with_forwarded=False) == {"x-late": ["l"]}
 
