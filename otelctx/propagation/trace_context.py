@@ -1,7 +1,8 @@
 """
 W3C Trace Context: as OpenTelemetry's propagator has it, with a short way for the headers of nearly all messages.
 
-Whatever is not one plain ``traceparent`` of version 00 is read by OpenTelemetry's own code.
+Whatever is not one plain ``traceparent`` of version 00, with one ``tracestate`` of usual length if any, is read by
+OpenTelemetry's own code.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from opentelemetry.trace import (
     Span,
     SpanContext,
     TraceFlags,
+    TraceState,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -29,6 +31,8 @@ TRACESTATE: Final = "tracestate"
 
 # Version 00 with ids that are not zero: https://www.w3.org/TR/trace-context/, section 3.2.2.
 _PLAIN: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+# What "vendors SHOULD propagate at least", section 3.3.1.5; how much more there may be, OpenTelemetry says.
+_USUAL_STATE: Final = 512
 _MOST_FLAGS: Final = 0xFF
 _TEXTS_OF_FLAGS: Final = tuple(f"{flags:02x}" for flags in range(_MOST_FLAGS + 1))
 _FLAGS: Final = {text: TraceFlags(flags) for flags, text in enumerate(_TEXTS_OF_FLAGS)}
@@ -42,13 +46,13 @@ def remote_span(headers: Mapping[str, Sequence[str]], carrier: CarrierT, getter:
     if not texts:
         return None
     found = _PLAIN.fullmatch(texts[0])
-    if found is None or TRACESTATE in headers:
+    states = headers.get(TRACESTATE)
+    if found is None or not (states is None or (len(states) == 1 and len(states[0]) <= _USUAL_STATE)):
         return _opentelemetrys.extract(carrier, Context(), getter).get(SPAN_KEY)  # type: ignore[return-value]
     trace_id, span_id, flags = found.groups()
+    state = DEFAULT_TRACE_STATE if states is None else TraceState.from_header([*states])
     # Past the constructor, which asks whether the ids are valid: these are.
-    remote = tuple.__new__(
-        SpanContext, (int(trace_id, 16), int(span_id, 16), True, _FLAGS[flags], DEFAULT_TRACE_STATE, True)
-    )
+    remote = tuple.__new__(SpanContext, (int(trace_id, 16), int(span_id, 16), True, _FLAGS[flags], state, True))
     return NonRecordingSpan(remote)
 
 
