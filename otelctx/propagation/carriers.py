@@ -62,9 +62,9 @@ def headers_in(carrier: CarrierT, getter: Getter[CarrierT], *, with_forwarded: b
     kind = type(getter)
     if kind is DefaultGetter:
         return _of_mapping(carrier, wanted.sent, getter)
-    read: Callable[[Mapping[bytes, str]], Headers] | None = getattr(getter, "otelctx_headers", None)
+    read: Callable[[Any, Mapping[bytes, str]], Headers] | None = getattr(kind, "otelctx_headers", None)
     if read is not None:
-        return read(wanted.in_bytes)
+        return read(getter, wanted.in_bytes)
     found = _asked(carrier, getter, (*HEADERS, *_OF_TRACE) if with_forwarded else _OF_TRACE)
     try:
         found.update(_asked(carrier, getter, wanted.of_fields))

@@ -42,17 +42,22 @@ def decode(headers: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     left = MAX_BYTES
     has_percent = False
     for header in headers:
-        # Section 3.3.2: "all limits apply to the combination of all baggage headers", and to bytes.
-        is_long = len(header) > left or not header.isascii()
-        text, left = _cut(header, left) if is_long else (header, left - len(header) - 1)
-        has_percent |= "%" in text
         # One look at the whole header: nearly all of them have neither whitespace, nor properties, nor mistakes.
-        if not properties and is_compact(text) and text.count(",") < MAX_MEMBERS - len(members):
-            found: dict[str, str] = dict([member.split("=", 1) for member in text.split(",")])
-            members.update(found)
-        elif not _split(text, members, properties):
-            report("baggage.too_many_members", "Incoming baggage headers had over %d members", MAX_MEMBERS)
-            break
+        is_fitting = len(header) <= left and header.count(",") < MAX_MEMBERS - len(members)
+        if is_fitting and not properties and is_compact(header):
+            left -= len(header) + 1
+            found: dict[str, str] = dict([member.split("=", 1) for member in header.split(",")])
+            if members:
+                members.update(found)
+            else:
+                members = found
+        else:
+            header, left = _cut(header, left)  # noqa: PLW2901 - what of it counts
+            if not _split(header, members, properties):
+                report("baggage.too_many_members", "Incoming baggage headers had over %d members", MAX_MEMBERS)
+                left = _FULL
+        if "%" in header:
+            has_percent = True
         if left == _FULL:
             break
     if has_percent:
@@ -108,6 +113,9 @@ def _octets(found: Match[str]) -> str:
 
 def _cut(header: str, left: int) -> tuple[str, int]:
     """Return the whole members of *header* in its first *left* bytes, and how many bytes are left then, or `_FULL`."""
+    # Section 3.3.2: "all limits apply to the combination of all baggage headers", and to bytes.
+    if len(header) <= left and header.isascii():
+        return header, left - len(header) - 1
     # A character takes at least a byte, and one that is not ASCII two: no more than this matters, however long it is.
     half = left // 2 + 1
     raw = header[:half].encode("utf-8", "surrogatepass")
