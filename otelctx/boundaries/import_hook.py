@@ -6,6 +6,7 @@ It finds and loads nothing itself, and leaves no trace on a module: when its cod
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 Around: TypeAlias = Callable[[ModuleType], AbstractContextManager[object]]
 
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 _waiting: Final[dict[str, list[Around]]] = {}
 _running: Final[set[str]] = set()
+_in_place = False
 
 
 def when_imported(name: str, around: Around) -> None:
@@ -36,11 +38,24 @@ def when_imported(name: str, around: Around) -> None:
         module = None if name in _running else sys.modules.get(name)
         if module is None:
             _waiting.setdefault(name, []).append(around)
-            if _FINDER not in sys.meta_path:
-                sys.meta_path.insert(0, _FINDER)
+            _put_in_place()
     if module is not None:
         with around(module):
             pass
+
+
+def _put_in_place() -> None:
+    global _in_place  # noqa: PLW0603 - once per process, and its children have it too
+    if not _in_place and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_renew)
+    _in_place = True
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def _renew() -> None:
+    global _lock  # noqa: PLW0603 - another thread, which is not here, may have had it at the fork
+    _lock = threading.Lock()
 
 
 class _Finder:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import EntryPoint
+from itertools import count
 from types import ModuleType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -35,13 +36,14 @@ _PACKAGE_OF: Final[Mapping[str, str]] = {
         for name in (
             *("aiobotocore", "aiokafka", "aiopg", "asyncclick", "asyncpg", "boto3", "botocore", "cassandra", "celery"),
             *("click", "confluent_kafka", "django", "falcon", "fastapi", "flask", "httpx", "httpx2", "jinja2", "kafka"),
-            *("mysql", "pika", "psycopg", "psycopg2", "pymemcache", "pymongo", "pymssql", "pymysql", "pyramid"),
+            *("pika", "psycopg", "psycopg2", "pymemcache", "pymongo", "pymssql", "pymysql", "pyramid"),
             *("redis", "remoulade", "requests", "sqlalchemy", "starlette", "tornado", "urllib3"),
         )
     },
     **dict.fromkeys(("grpc_client", "grpc_server", "grpc_aio_client", "grpc_aio_server"), "grpc"),
     **dict.fromkeys(("aiohttp-client", "aiohttp-server"), "aiohttp"),
     "aio-pika": "aio_pika",
+    "mysql": "mysql.connector",  # beside other packages of MySQL's
     "mysqlclient": "MySQLdb",
 }
 
@@ -79,30 +81,29 @@ class Instrumentations:
 
     def __init__(self) -> None:
         """Wait for nothing yet."""
-        self._waiting: list[_Waiting] = []
+        # In OpenTelemetry's order. No lock: what has to be one operation is one of a dict or a set.
+        self._waiting: dict[int, _Waiting] = {}
+        self._numbers = count()
         self._under_way: set[str] = set()
         self._here = _Here()
-        self._lock = threading.Lock()
 
     def wait(self, entry_point: EntryPoint, library: str, load: Load) -> None:
         """Call *load*, which loads what is at *entry_point*, when *library* is imported."""
-        self._waiting.append(_Waiting(entry_point, library, load))
+        self._waiting[next(self._numbers)] = _Waiting(entry_point, library, load)
         # An application may also import the instrumentation first, which then imports the library.
         for name in (library, entry_point.module):
             when_imported(name, partial(self._importing, name))
 
     @contextmanager
     def _importing(self, name: str, module: ModuleType) -> Iterator[None]:  # noqa: ARG002 - the interface
-        with self._lock:
-            self._under_way.add(name)
+        self._under_way.add(name)
         self._here.depth += 1
         try:
             yield
             self._here.imported.add(name)
         finally:
             self._here.depth -= 1
-            with self._lock:
-                self._under_way.discard(name)
+            self._under_way.discard(name)
             if self._here.depth == 0:
                 self._load_imported()
 
@@ -112,23 +113,18 @@ class Instrumentations:
         try:
             while self._here.imported:
                 names, self._here.imported = self._here.imported, set()
-                for entry_point, _, load in self._claim(names):
+                for entry_point, load in self._claim(names):
                     _load(entry_point, load)
         finally:
             self._here.depth -= 1
 
-    def _claim(self, names: set[str]) -> list[_Waiting]:
-        with self._lock:
-            claimed = [
-                each
-                for each in self._waiting
-                if {each.library, each.entry_point.module} & names
-                and each.library in sys.modules
-                # Of what another thread is at, that one loads it.
-                and not {each.library, each.entry_point.module} & self._under_way
-            ]
-            self._waiting = [each for each in self._waiting if each not in claimed]
-        return claimed
+    def _claim(self, names: set[str]) -> Iterator[tuple[EntryPoint, Load]]:
+        for number, (entry_point, library, load) in self._waiting.copy().items():
+            own = {library, entry_point.module}
+            # What another thread is at, that one loads.
+            is_imported = library in sys.modules and not own & self._under_way
+            if own & names and is_imported and self._waiting.pop(number, None) is not None:
+                yield entry_point, load
 
 
 class _Here(threading.local):

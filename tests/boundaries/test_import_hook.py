@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+from otelctx.boundaries import import_hook
 from otelctx.boundaries.import_hook import when_imported
 
 Told = list[str]
@@ -153,3 +156,29 @@ def test_who_is_told_of_one_module_may_import_another_that_waits(make: Callable[
     when_imported(inner, telling(told))
     importlib.import_module(outer)
     assert told == ["begins", "ended with inner", "outer has outer"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_that_is_forked_while_another_thread_has_the_lock_imports_all_the_same(
+    make: Callable[[str], str],
+) -> None:
+    name = make("value = 1")
+    when_imported(name, telling([]))
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with import_hook._lock:
+            held.set()
+            assert release.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(importlib.import_module(name).value)
+    release.set()
+    thread.join(30)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
