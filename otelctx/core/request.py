@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
 
 from otelctx.core.redaction import Memo, View
-from otelctx.core.registry import registry
+from otelctx.core.registry import Registry, registry
 
 GENERATED: Final = "generated"
 RECEIVED: Final = "received"
@@ -57,6 +57,7 @@ class Request:
         served: it was opened at the edge of a server, for a message that came in.
         hashes: by field name, the value that was hashed last for telemetry, and its hash.
         stamped: what was put on its last log record, after the version, the view and the span that it is made of.
+        sent: of which version, declarations and fields the last headers of an outgoing call were made, and those.
         version: another object after each change of its values.
         writes: how often its values were changed.
         listeners: called with the request, each change after it was made, and the values that were there before; they
@@ -75,6 +76,7 @@ class Request:
         "listeners",
         "origins",
         "properties",
+        "sent",
         "served",
         "stamped",
         "values",
@@ -98,6 +100,7 @@ class Request:
         self.entry_span: Span = INVALID_SPAN
         self.hashes: Memo = {}
         self.stamped: tuple[object, View, object, Mapping[str, Any]] | None = None
+        self.sent: tuple[object, Registry, frozenset[str], Any] | None = None
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()

@@ -7,7 +7,6 @@ the same headers, ours or OpenTelemetry's, finds the mark and continues that req
 
 from __future__ import annotations
 
-import re
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -23,9 +22,6 @@ from otelctx.core.values import wire_text
 
 MARK: Final = "otelctx.opened"
 SPAN_MARK: Final = "otelctx.server_span"
-
-# What a header of a field may hold: visible ASCII, with spaces only inside. It has no encoding of its own.
-VISIBLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 def opened_for(carrier: object) -> Context | None:
@@ -87,6 +83,16 @@ def echoed_headers(layer: Layer) -> list[tuple[str, str]]:
             shown = {field.baggage_key: text}
             view.redact(shown, layer.hashes())
             text = shown.get(field.baggage_key, "")
-        if field.header and VISIBLE.fullmatch(text):
+        if field.header and is_visible(text):
             headers.append((field.header, text))
     return headers
+
+
+def is_visible(text: str) -> bool:
+    """
+    Tell whether the header of a field may hold *text*: visible ASCII, with spaces only inside; there is no encoding.
+
+    >>> is_visible("light blue"), is_visible(" red"), is_visible("Amélie"), is_visible("")
+    (True, False, False, False)
+    """
+    return text != "" and text.isascii() and text.isprintable() and text.strip(" ") == text

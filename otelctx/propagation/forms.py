@@ -1,58 +1,41 @@
 """
 Forms: the headers of a place, as they are written for one destination.
 
-Between two writes of a request its form is made once for all destinations of one rule; calls go to few.
+Between two writes of a request its form is made once for the destinations of one rule; most calls go to such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from otelctx.core.layers import Layer
-from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
 from otelctx.propagation import sealing
-from otelctx.propagation.edge import VISIBLE
+from otelctx.propagation.edge import is_visible
 from otelctx.propagation.egress import Decision
 from otelctx.propagation.outgoing import is_bare, outgoing, selected
 
+# The baggage header or an empty text, names and texts of the headers of fields, and keys of members that did not fit.
+Form: TypeAlias = tuple[str, Sequence[tuple[str, str]], Sequence[str]]
 
-class Form(NamedTuple):
-    """
-    What is written.
-
-    Attributes:
-        baggage: the header, or an empty text.
-        headers: those of fields, names and texts.
-        left_out: keys of the members that did not fit.
-    """
-
-    baggage: str
-    headers: Sequence[tuple[str, str]]
-    left_out: Sequence[str]
-
-
-_NOTHING: Final = Form("", (), ())
+_NOTHING: Final[Form] = ("", (), ())
 
 
 def form_of(layer: Layer, decision: Decision) -> Form:
-    """Return what is written of *layer* under *decision*; between two writes of a request it is made once."""
+    """Return what is written of *layer* under *decision*."""
     request = layer.request
     if request is None or not decision.fields or not is_bare(layer) or sealing.sealer() is not None:
         return _formed(layer, decision)
-    forms: dict[frozenset[str], Form] = request.shown(_no_forms, registry().on_wire)  # type: ignore[assignment]
-    found = forms.get(decision.fields)
-    if found is None:
-        found = _formed(layer, decision)
-        if not found.left_out:  # what is left out is counted each time
-            forms[decision.fields] = found
-    return found
-
-
-def _no_forms(_values: Mapping[str, object], _view: View, _memo: Memo) -> dict[str, Any]:
-    """Return the forms of some values by the fields that a rule names: none so far."""
-    return {}
+    # Read before the values are: what is written meanwhile is not taken for what was there before.
+    version, declared, kept = request.version, registry(), request.sent
+    if kept is not None and kept[0] is version and kept[1] is declared and kept[2] is decision.fields:
+        found: Form = kept[3]
+        return found
+    form = _formed(layer, decision)
+    if not form[2]:  # what is left out is counted each time
+        request.sent = (version, declared, decision.fields, form)
+    return form
 
 
 def _formed(layer: Layer, decision: Decision) -> Form:
@@ -64,6 +47,6 @@ def _formed(layer: Layer, decision: Decision) -> Form:
         (name, text)
         for name, key in selected(decision.fields, registry()).headers
         # What would need an encoding, or is encrypted, travels in baggage alone.
-        if (text := members.get(key)) is not None and VISIBLE.fullmatch(text) and not sealing.hides(key)
+        if (text := members.get(key)) is not None and is_visible(text) and not sealing.hides(key)
     ]
-    return Form(header, headers, left_out)
+    return header, headers, left_out

@@ -83,13 +83,13 @@ class OtelctxPropagator(TextMapPropagator):
             write_span(span_in(place), carrier, setter)
             layer = layer_here(place) if context is None else layer_in(place)
             if layer is not None:
-                form = form_of(layer, decision)
-                if form.baggage:
-                    setter.set(carrier, BAGGAGE, form.baggage)
-                for name, text in form.headers:
+                baggage, headers, left_out = form_of(layer, decision)
+                if baggage:
+                    setter.set(carrier, BAGGAGE, baggage)
+                for name, text in headers:
                     setter.set(carrier, name, text)
-                if form.left_out:
-                    tell_left_out(form.left_out, context)
+                if left_out:
+                    tell_left_out(left_out, context)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
             unwritable(carrier)
 

@@ -43,8 +43,8 @@ def decode(headers: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     has_percent = False
     for header in headers:
         # One look at the whole header: nearly all of them have neither whitespace, nor properties, nor mistakes.
-        is_fitting = len(header) <= left and header.count(",") < MAX_MEMBERS - len(members)
-        if is_fitting and not properties and is_compact(header):
+        is_plain = len(header) <= left and not properties and is_compact(header)
+        if is_plain and header.count(",") < MAX_MEMBERS - len(members):
             left -= len(header) + 1
             found: dict[str, str] = dict([member.split("=", 1) for member in header.split(",")])
             if members:
