@@ -4,6 +4,7 @@ Growth: what more of something costs. A number is of all of it, so twice as much
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from benchmarks.cases.loops import repeated
@@ -11,6 +12,7 @@ from benchmarks.harness.case import Case, Group, Work
 
 BAGGAGE: Final = "OTel baggage"
 SDK: Final = "OTel SDK"
+STAMPED: Final = "OTel SDK and BaggageSpanProcessor"
 STOCK: Final = "OTel span and baggage"
 TASKS: Final = "tasks alone"
 SIZES: Final = (1, 4, 16, 64)
@@ -93,6 +95,49 @@ def attributed(count: int, case: Case) -> None:
         return stock()
 
 
+def fanning_out(count: int, case: Case) -> None:
+    """Register a span that starts so many tasks, each of which has a child span, in a request with two fields."""
+
+    async def child(tracer: Any) -> None:
+        with tracer.start_as_current_span("charge"):
+            pass
+
+    async def parent(tracer: Any) -> None:
+        with tracer.start_as_current_span("GET /orders"):
+            await asyncio.gather(*(child(tracer) for _ in range(count)))
+
+    def fanned() -> Work:
+        from opentelemetry.trace import get_tracer
+
+        tracer = get_tracer("shop")
+        loop = asyncio.new_event_loop()
+        return repeated(lambda: loop.run_until_complete(parent(tracer)))
+
+    @case.contender(STAMPED)
+    def stock() -> Work:
+        from opentelemetry.baggage import set_baggage
+        from opentelemetry.context import attach
+        from opentelemetry.processor.baggage import ALLOW_ALL_BAGGAGE_KEYS, BaggageSpanProcessor
+
+        from benchmarks.cases.sdk import trace_with
+
+        trace_with().add_span_processor(BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS))
+        attach(set_baggage("user_id", "alice", set_baggage("request_id", "r1")))
+        return fanned()
+
+    @case.contender("otelctx")
+    def ours() -> Work:
+        import otelctx
+        from benchmarks.cases.sdk import trace_with
+        from otelctx.setup.install import install
+
+        trace_with()
+        install()
+        _blocks.append(otelctx.request(request_id="r1", user_id="alice"))
+        _blocks[-1].__enter__()
+        return fanned()
+
+
 def in_flight(case: Case) -> None:
     """Register requests that are traced, have two fields, and wait."""
 
@@ -154,6 +199,8 @@ for size in SIZES:
     reading(size, GROUP.case(f"get through {size} blocks", quick=False))
 for size in (*SIZES, 128):
     attributed(size, GROUP.case(f"span with {size} attributes", quick=False))
+for size in SIZES:
+    fanning_out(size, GROUP.case(f"{size} children fanned out", quick=False))
 for size, turns in ((10_000, 3), (100_000, 1)):
     targets = {STOCK: 0.45}
     name = f"a request of {size:,} that wait"
