@@ -4,7 +4,7 @@ The headers of one ASGI scope, sorted once, since each propagator asks for sever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from opentelemetry.propagators.textmap import Getter
@@ -16,6 +16,13 @@ from otelctx.propagation.peers import scope_peer
 @lru_cache
 def _name(key: str) -> bytes:
     return key.lower().encode("latin-1")
+
+
+def _are_lower(names: Iterable[bytes]) -> bool:
+    try:
+        return b"".join(names).islower()
+    except TypeError:  # texts, which ASGI does not allow, and which are no reason to fail
+        return False
 
 
 class Headers(Getter[Scope]):
@@ -31,7 +38,7 @@ class Headers(Getter[Scope]):
         self._one: dict[bytes, bytes] = dict(given)
         self._all: dict[bytes, list[bytes]] | None = None
         # Servers give names in lower case, and clients send most headers once.
-        if self._one and (len(self._one) != len(given) or not b"".join(self._one).islower()):
+        if self._one and (len(self._one) != len(given) or not _are_lower(self._one)):
             self._all = {}
             for name, value in given:
                 self._all.setdefault(name.lower(), []).append(value)
