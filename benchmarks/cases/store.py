@@ -14,6 +14,9 @@ from benchmarks.cases.loops import repeated
 from benchmarks.harness.case import Case, Group, Work
 
 VAR: Final = "ContextVar and dict"
+# The floor of a verb that is a Python function, and of a block that is a Python class: both do nothing else.
+FUNCTION: Final = "ContextVar and dict in a function"
+BLOCK: Final = "ContextVar and dict in a block"
 DICT: Final = "dict"
 LOCAL: Final = "threading.local"
 BAGGAGE: Final = "OTel baggage"
@@ -73,6 +76,16 @@ def _get() -> Callable[[], object]:
 @_with_var(get)
 def _var_get() -> object:
     return _var.get()["user_id"]
+
+
+@get.contender(FUNCTION)
+def _function_get() -> Work:
+    _var.set({"user_id": "alice", "request_id": "r1"})
+
+    def read(name: str, default: object = None) -> object:
+        return _var.get().get(name, default)
+
+    return repeated(lambda: read("user_id"))
 
 
 @get.contender(DICT)
@@ -161,6 +174,41 @@ def _bind() -> Callable[[], object]:
 def _var_bind() -> object:
     token = _var.set({**_var.get(), "user_id": "bob"})
     return _var.reset(token)
+
+
+class _Block:
+    """A block that sets what it is given, and puts back what was."""
+
+    __slots__ = ("_token", "_values")
+
+    def __init__(self, **values: str) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._token = _var.set({**_var.get(), **self._values})
+
+    def __exit__(self, *_: object) -> None:
+        _var.reset(self._token)
+
+
+def _in_block(fields: dict[str, str]) -> Work:
+    _var.set({"user_id": "alice", "request_id": "r1"})
+
+    def call() -> None:
+        with _Block(**fields):
+            pass
+
+    return repeated(call)
+
+
+@bind_one.contender(BLOCK)
+def _block_bind() -> Work:
+    return _in_block({"user_id": "bob"})
+
+
+@bind_eight.contender(BLOCK)
+def _block_bind_eight() -> Work:
+    return _in_block(EIGHT)
 
 
 @_ours(bind_eight)

@@ -14,10 +14,10 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from opentelemetry.context import Context, detach
+from opentelemetry.context import Context
 
 from otelctx.core import generator_context
-from otelctx.core.here import enter
+from otelctx.core.here import NOWHERE, enter, raw_context, reset_context
 from otelctx.core.steps import driven, wrapper_of
 
 P = ParamSpec("P")
@@ -31,13 +31,10 @@ def restore(token: Token[Context]) -> None:
     A generator's block may end in another `contextvars.Context` than it began in, when somebody else closes it. There
     is nothing to put back there, and nothing was changed.
     """
-    if not isinstance(token, Token):  # a runtime context of somebody's own, named in OTEL_PYTHON_CONTEXT
-        detach(token)  # type: ignore[unreachable]
-        return
-    if type(token.var.get()) is generator_context.GeneratorContext and generator_context.end(token):
+    if type(raw_context(NOWHERE)) is generator_context.GeneratorContext and generator_context.end(token):
         return
     try:
-        token.var.reset(token)
+        reset_context(token)
     except ValueError:
         generator_context.end(token)
 

@@ -32,6 +32,9 @@ class _Elsewhere:
     def set(self, context: Context) -> Token[Context]:
         return attach(context)
 
+    def reset(self, token: Token[Context]) -> None:
+        detach(token)
+
 
 def _kept_in() -> ContextVar[Context] | _Elsewhere:
     token = attach(NOWHERE)
@@ -39,13 +42,18 @@ def _kept_in() -> ContextVar[Context] | _Elsewhere:
     return token.var if isinstance(token, Token) else _Elsewhere()
 
 
-# Of a plain Context, `CURRENT.get(NOWHERE)` is all there is to `here`.
 CURRENT: Final = _kept_in()
+# Bound once: to look a method up takes longer than to call it. `raw_context(NOWHERE)` is `here`, but for generators.
+raw_context: Final = CURRENT.get
+_make_current: Final = CURRENT.set
+reset_context: Final = CURRENT.reset
+# A Context lets nobody change it; one that is being made is not anybody's yet.
+put: Final = dict[Any, Any].__setitem__
 
 
 def here() -> Context:
     """Return the Context that is current."""
-    context = CURRENT.get(NOWHERE)
+    context = raw_context(NOWHERE)
     return context.seen_from_here() if type(context) is GeneratorContext else context
 
 
@@ -64,11 +72,11 @@ def enter(context: Context, depth: int = 1) -> Token[Context]:
     """
     if (
         type(context) is GeneratorContext
-        or type(CURRENT.get(NOWHERE)) is GeneratorContext
+        or type(raw_context(NOWHERE)) is GeneratorContext
         or generator_of(sys._getframe(depth)) is not None  # noqa: SLF001 - public, whatever its name
     ):
         return attach(context)
-    return CURRENT.set(context)
+    return _make_current(context)
 
 
 def enter_own(context: Context) -> Token[Context]:
@@ -77,9 +85,9 @@ def enter_own(context: Context) -> Token[Context]:
 
     A frame that is asked whether it is one weighs 250 bytes for as long as it waits.
     """
-    if type(context) is GeneratorContext or type(CURRENT.get(NOWHERE)) is GeneratorContext:
+    if type(context) is GeneratorContext or type(raw_context(NOWHERE)) is GeneratorContext:
         return attach(context)
-    return CURRENT.set(context)
+    return _make_current(context)
 
 
 def span_in(context: Context) -> Span:
@@ -98,5 +106,5 @@ def span_in(context: Context) -> Span:
 def with_span(context: Context, span: Span) -> Context:
     """Return *context* with *span* as its span, copied once."""
     result = Context(context)
-    dict.__setitem__(result, SPAN_KEY, span)
+    put(result, SPAN_KEY, span)
     return result

@@ -14,7 +14,7 @@ from typing import Any, Final
 from opentelemetry import baggage
 from opentelemetry.context import Context, create_key
 
-from otelctx.core.here import CURRENT, NOWHERE, here
+from otelctx.core.here import CURRENT, NOWHERE, here, put
 from otelctx.core.layers import Layer
 from otelctx.core.request import AmbientRequest, Request
 
@@ -101,8 +101,8 @@ def with_layer(context: Context, layer: Layer | None) -> Context:
         dict.pop(result, _LAYER_KEY, None)
         dict.pop(result, BAGGAGE_KEY, None)
     else:
-        dict.__setitem__(result, _LAYER_KEY, layer)
-        dict.__setitem__(result, BAGGAGE_KEY, layer)
+        put(result, _LAYER_KEY, layer)
+        put(result, BAGGAGE_KEY, layer)
     return result
 
 

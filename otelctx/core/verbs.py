@@ -14,7 +14,7 @@ from typing import Final
 from opentelemetry.context import Context
 
 from otelctx.core.generator_context import GeneratorContext
-from otelctx.core.here import CURRENT, NOWHERE, enter, here
+from otelctx.core.here import NOWHERE, enter, here, raw_context
 from otelctx.core.layers import ABSENT, Layer
 from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, Request, accepted
@@ -38,7 +38,7 @@ def get(name: str, default: object = _UNSET) -> object:
     ...     get("step")
     'charge'
     """
-    context = CURRENT.get(NOWHERE)
+    context = raw_context(NOWHERE)
     if type(context) is not GeneratorContext:
         try:
             # Nearly all that is asked for is found here. What is no layer of ours has no `near`.

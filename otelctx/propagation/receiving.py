@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import CarrierT, Getter, TextMapPropagator
 from opentelemetry.trace import Span
 
-from otelctx.core.here import SPAN_KEY, with_span
+from otelctx.core.here import SPAN_KEY, put, with_span
 from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
@@ -82,6 +82,6 @@ def received(
         request = Request()
     result = with_layer(result, Layer(request))
     if span is not None:
-        dict.__setitem__(result, SPAN_KEY, span)
+        put(result, SPAN_KEY, span)
     dict.pop(result, PEER_KEY, None)
     return result

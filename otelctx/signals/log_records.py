@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 
 from otelctx.boundaries.patches import Patch
 from otelctx.core.generator_context import GeneratorContext
-from otelctx.core.here import CURRENT, NOWHERE, SPAN_KEY, span_in
+from otelctx.core.here import NOWHERE, SPAN_KEY, raw_context, span_in
 from otelctx.core.layers import Layer
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import registry
@@ -43,7 +43,7 @@ def stamps() -> Mapping[str, Any]:
     Declared fields and trace ids are always there, as None when they have no value, so that a format string may name
     them.
     """
-    context = CURRENT.get(NOWHERE)
+    context = raw_context(NOWHERE)
     if type(context) is GeneratorContext:
         context = context.seen_from_here()
     layer, view = context.get(BAGGAGE_KEY), registry().in_logs
