@@ -61,6 +61,8 @@ class Batcher(Generic[_Item]):
         self._spool = spool
         self._encode = encode
         self._settings = settings
+        # Below it there is nothing to do for who adds an item.
+        self._few = min(settings.batch_size, settings.queue_size)
         self._queue: deque[_Item] = deque()
         self._is_closed = False
         self._reset()
@@ -70,10 +72,20 @@ class Batcher(Generic[_Item]):
         """Queue *item*, which takes microseconds unless the queue is full; or write it through."""
         if self._is_closed:
             COUNTERS.add("dropped", self._signal, 1, reason="ended")
-        elif self._spool.writes_through:
+            return
+        if self._spool.writes_through:
             self._spool.accept(self._encode([item]))
-        else:
-            self._enqueue(item)
+            return
+        queue = self._queue
+        queue.append(item)
+        if self._thread is None:
+            self._start()
+        waiting = len(queue)
+        if waiting >= self._few:
+            if waiting >= self._settings.batch_size and not self._wake.is_set():
+                self._wake.set()
+            if waiting > self._settings.queue_size:
+                self._spill()
 
     def flush(self, seconds: float) -> bool:
         """
@@ -106,16 +118,6 @@ class Batcher(Generic[_Item]):
         if in_child:
             self._queue.clear()
             self._reset()
-
-    def _enqueue(self, item: _Item) -> None:
-        self._queue.append(item)
-        if self._thread is None:
-            self._start()
-        waiting = len(self._queue)
-        if waiting >= self._settings.batch_size and not self._wake.is_set():
-            self._wake.set()
-        if waiting > self._settings.queue_size:
-            self._spill()
 
     def _reset(self) -> None:
         self._writing = threading.Lock()

@@ -27,13 +27,19 @@ _CHECK_SECONDS: Final = 0.01
 
 
 class Spool:
-    """Processes with the same service and endpoint share what is on disk, and one of them sends it."""
+    """
+    Processes with the same service and endpoint share what is on disk, and one of them sends it.
+
+    Attributes:
+        writes_through: whether each item is written at once.
+    """
 
     def __init__(self, signal: SignalName, endpoint: Endpoint, settings: SpoolSettings) -> None:
         """Open the spool, and begin to deliver what an earlier process has left in it."""
         self._signal = SIGNALS[signal]
         self._endpoint = endpoint
         self._settings = settings
+        self.writes_through = settings.write_through
         self._keeper = Keeper(self._signal, endpoint, settings)
         self._delivery = Delivery(f"otelctx-{signal}", self._drainer)
         self._is_closed = False
@@ -62,11 +68,6 @@ class Spool:
     def is_busy(self) -> bool:
         """Whether a thread writes now."""
         return self._keeper.is_busy
-
-    @property
-    def writes_through(self) -> bool:
-        """Whether each item is written at once."""
-        return self._settings.write_through
 
     def is_empty(self) -> bool:
         """
