@@ -6,14 +6,13 @@ No call waits for the collector. With `write_through` of the settings, a call re
 
 from __future__ import annotations
 
-import copy
-
-from opentelemetry._logs import SeverityNumber
-from opentelemetry.context import Context
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.trace import TraceFlags
 
+from otelctx.core.here import NOWHERE
 from otelctx.export.batching import Batcher, BatchSettings
 from otelctx.export.delivering import is_delivering
 from otelctx.export.encoding import logs_to_batch, spans_to_batch
@@ -33,11 +32,14 @@ class SpoolingSpanProcessor(SpanProcessor):
         """
         self.span_exporter = exporter or SpoolingSpanExporter()
         self._batcher = Batcher("traces", self.span_exporter.spool, spans_to_batch, settings or BatchSettings())
+        self._add = self._batcher.add
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take *span*."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            self._batcher.add(span)
+        context = span.context
+        # A SpanContext is a tuple; its properties are calls.
+        if context is not None and context[3] & TraceFlags.SAMPLED:
+            self._add(span)
 
     def force_flush(self, timeout_millis: int | None = 30_000) -> bool:
         """Write everything to disk, wait for the collector unless it fails, and tell whether all is acknowledged."""
@@ -66,17 +68,7 @@ class SpoolingLogRecordProcessor(LogRecordProcessor):
             record.severity_number is None or record.severity_number.value < SeverityNumber.WARN.value
         ):
             return
-        kept = copy.copy(record)
-        # It would keep everything in it alive for as long as the record waits.
-        kept.context = Context()
-        self._batcher.add(
-            ReadableLogRecord(
-                log_record=kept,
-                resource=log_record.resource if log_record.resource is not None else Resource.create({}),
-                instrumentation_scope=log_record.instrumentation_scope,
-                limits=log_record.limits,
-            )
-        )
+        self._batcher.add(_readable(log_record))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Write everything to disk, wait for the collector unless it fails, and tell whether all is acknowledged."""
@@ -85,3 +77,16 @@ class SpoolingLogRecordProcessor(LogRecordProcessor):
     def shutdown(self) -> None:
         """Write everything to disk, and wait for the collector as long as the end of the process may take."""
         self._batcher.close()
+
+
+def _readable(log_record: ReadWriteLogRecord) -> ReadableLogRecord:
+    """Return what an exporter reads of *log_record*, made past the constructors, which take a call for each field."""
+    kept = object.__new__(LogRecord)
+    vars(kept).update(vars(log_record.log_record))
+    # It would keep everything in it alive for as long as the record waits.
+    kept.context = NOWHERE
+    readable = object.__new__(ReadableLogRecord)
+    vars(readable).update(vars(log_record), log_record=kept)
+    if log_record.resource is None:
+        vars(readable)["resource"] = Resource.create({})
+    return readable

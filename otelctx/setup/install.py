@@ -22,7 +22,7 @@ from otelctx.propagation.propagator import OtelctxPropagator
 from otelctx.setup import boundaries, config, edges, fail_closed, gates, providers, quiet
 from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.environment_variables import is_enabled
-from otelctx.signals import log_bridge, log_records, measuring, tracing
+from otelctx.signals import log_bridge, log_records, shortcuts, tracing
 
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
@@ -49,7 +49,7 @@ def install() -> None:
     log_records.PATCH.install()
     log_bridge.PATCH.install()
     tracing.install()
-    measuring.install()
+    shortcuts.install()
     quiet.install()
     for boundary in boundaries.enabled(os.environ):
         boundary.install()
@@ -82,7 +82,7 @@ def uninstall() -> None:
     edges.uninstall()
     boundaries.uninstall()
     quiet.uninstall()
-    measuring.uninstall()
+    shortcuts.uninstall()
     tracing.uninstall()
     log_bridge.PATCH.uninstall()
     log_records.PATCH.uninstall()

@@ -12,20 +12,17 @@ import functools
 from collections.abc import Callable, Iterable
 from time import time_ns
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.util.types import Attributes
 
-from otelctx.boundaries.imported import OnImport
 from otelctx.boundaries.patches import Patch, Reversible
 from otelctx.core.here import SPAN_KEY, here, span_in
-
-if TYPE_CHECKING:
-    from otelctx.signals.aggregations import Sample
+from otelctx.signals.aggregations import Sample
+from otelctx.signals.series import is_known, learn
 
 Recording = Callable[..., None]
-Learning = Callable[[Any, object], None]
 
 # Any sum of smaller ones is a float, or has one.
 _MOST: Final = 2.0**1000
@@ -39,7 +36,7 @@ def _sample(amount: float, context: Context) -> Sample | None:
     return (amount, time_ns(), span) if span[3] & _SAMPLED else None
 
 
-def _recording(lowest: float, learn: Learning, original: Recording) -> Recording:
+def _recording(lowest: float, original: Recording) -> Recording:
     @functools.wraps(original)
     def record(self: Any, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
         given: Any = {} if attributes is None else attributes
@@ -78,21 +75,14 @@ def _recording(lowest: float, learn: Learning, original: Recording) -> Recording
     return record
 
 
-def _instruments(sdk: ModuleType) -> Iterable[Reversible]:
-    try:
-        from otelctx.signals.series import is_known, learn  # noqa: PLC0415 - there is no need without the SDK's metrics
-    except ImportError:
-        return
+def patches(sdk: ModuleType) -> Iterable[Reversible]:
+    """Return those of *sdk*, `opentelemetry.sdk.metrics`; none if it is of another make than those known here."""
     if is_known():
-        for kind, name, lowest in (
-            (sdk.Counter, "add", 0.0),
-            (sdk.UpDownCounter, "add", -_MOST),
-            (sdk.Histogram, "record", 0.0),
-        ):
-            yield Patch(kind, name, functools.partial(_recording, lowest, learn))
-
-
-_PATCHES: Final = OnImport({"opentelemetry.sdk.metrics": _instruments})
-
-install = _PATCHES.install
-uninstall = _PATCHES.uninstall
+        yield from (
+            Patch(kind, name, functools.partial(_recording, lowest))
+            for kind, name, lowest in (
+                (sdk.Counter, "add", 0.0),
+                (sdk.UpDownCounter, "add", -_MOST),
+                (sdk.Histogram, "record", 0.0),
+            )
+        )

@@ -12,13 +12,15 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, cast
 
 from opentelemetry._logs import LogRecord
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.trace import TraceFlags
 
+from otelctx.core.here import here
 from otelctx.core.registry import registry
 from otelctx.core.state import current_layer
 from otelctx.signals.attributes import attributes_of
-from otelctx.signals.log_records import SPAN_ID, TRACE_FLAGS, TRACE_ID
+from otelctx.signals.log_records import SPAN_ID, TRACE_FLAGS, TRACE_ID, stamps
 
 _STAMPS: Final = {
     TRACE_ID: re.compile(r"[0-9a-f]{32}"),
@@ -37,17 +39,8 @@ class FieldLogRecordProcessor(LogRecordProcessor):
         attributes = cast("MutableMapping[str, Any] | None", record.attributes)
         if attributes is None:
             return
-        is_stamped = TRACE_ID in attributes
-        _translate(record, attributes)
-        layer = current_layer(record.context) or current_layer()
-        if layer is None:
-            return
-        shown = attributes_of(layer, registry().in_logs)
-        if is_stamped and not _agree(attributes, shown):
-            return
-        for key, value in shown.items():
-            if key not in attributes:
-                attributes[key] = value
+        if not (type(attributes) is BoundedAttributes and _finish(record, attributes)):
+            _complete(record, attributes)
 
     def shutdown(self) -> None:
         """Do nothing: there is nothing to deliver."""
@@ -55,6 +48,61 @@ class FieldLogRecordProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the interface
         """Return True: there is nothing to deliver."""
         return True
+
+
+def _finish(record: LogRecord, attributes: BoundedAttributes) -> bool:
+    """
+    Put fields in the place of their stamps, if these are what a record gets here; it is nobody else's yet.
+
+    Returns:
+        Whether that is done: not for a record that may have been made elsewhere, nor if the caller gave some of it.
+    """
+    # Its own look-up raises and catches for each name.
+    has: dict[str, Any] | None = getattr(attributes, "_dict", None)
+    stamped = stamps()
+    if (
+        has is None
+        or record.context is not here()
+        or attributes.max_value_len is not None
+        or TRACE_ID not in has
+        or not stamped.items() <= has.items()
+    ):
+        return False
+    declared = registry()
+    given = {name: value for name, value in has.items() if name not in stamped}
+    if given and any(field.attribute_name in given for field in declared.by_name.values()):
+        return False
+    attributes._dict = given  # noqa: SLF001 - as it was read
+    layer, view, most = current_layer(), declared.in_logs, attributes.maxlen
+    shown: Mapping[str, Any] = {}
+    if layer is not None and (layer.bound or layer.parent is not None):
+        shown = attributes_of(layer, view)
+    elif layer is not None:
+        # The stamps are all there is to show, under other names.
+        shown = {view.names.get(name, name): value for name, value in stamped.items() if name not in _STAMPS}
+    for name, value in shown.items():
+        if name in given or value is None:
+            continue
+        if type(value) is str and (most is None or len(given) < most):
+            given[name] = value
+        else:
+            attributes[name] = value
+    return True
+
+
+def _complete(record: LogRecord, attributes: MutableMapping[str, Any]) -> None:
+    """Do the same for a record that may have been made elsewhere, or not by logging."""
+    is_stamped = TRACE_ID in attributes
+    _translate(record, attributes)
+    layer = current_layer(record.context) or current_layer()
+    if layer is None:
+        return
+    shown = attributes_of(layer, registry().in_logs)
+    if is_stamped and not _agree(attributes, shown):
+        return
+    for key, value in shown.items():
+        if key not in attributes:
+            attributes[key] = value
 
 
 def _agree(attributes: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:

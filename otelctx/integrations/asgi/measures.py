@@ -6,15 +6,25 @@ Nothing is computed while no instrument is there that would keep it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import NoOpHistogram, NoOpUpDownCounter
+from opentelemetry.metrics import Histogram, NoOpHistogram, NoOpUpDownCounter
 
 from otelctx.integrations.asgi.semantics import Semantics
 from otelctx.integrations.asgi.types import Scope
 from otelctx.signals.metrics import metric_attributes
+
+
+class _Convention(NamedTuple):
+    """The histograms of one convention; both may be reported at once."""
+
+    shown: Callable[[Mapping[str, Any], Scope], dict[str, Any]]
+    is_new: bool
+    duration: Histogram
+    response_size: Histogram | None
+    request_size: Histogram | None
 
 
 class Measures:
@@ -29,13 +39,24 @@ class Measures:
         """Take the instruments that *middleware* has made."""
         self.semantics = semantics
         self._active = middleware.active_requests_counter
-        # Old conventions first; None for those that are not reported.
-        self._durations = (middleware.duration_histogram_old, middleware.duration_histogram_new)
-        self._response_sizes = (
-            middleware.server_response_size_histogram,
-            middleware.server_response_body_size_histogram,
+        histograms = (
+            (
+                middleware.duration_histogram_old,
+                middleware.server_response_size_histogram,
+                middleware.server_request_size_histogram,
+            ),
+            (
+                middleware.duration_histogram_new,
+                middleware.server_response_body_size_histogram,
+                middleware.server_request_body_size_histogram,
+            ),
         )
-        self._request_sizes = (middleware.server_request_size_histogram, middleware.server_request_body_size_histogram)
+        described = (semantics.measured_old, semantics.measured_new)
+        self._conventions = [
+            _Convention(shown, is_new, *of_one)
+            for shown, is_new, of_one in zip(described, (False, True), histograms, strict=True)
+            if of_one[0] is not None
+        ]
         self._are_kept = False
 
     def begin(self, attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -48,7 +69,7 @@ class Measures:
         return active
 
     def _find_out(self) -> bool:
-        for instrument in (self._active, *self._durations):
+        for instrument in (self._active, *(convention.duration for convention in self._conventions)):
             # A proxy stands for an instrument that is made when a provider is set.
             real = getattr(instrument, "_real_instrument", instrument)
             if real is not None and not isinstance(real, (NoOpHistogram, NoOpUpDownCounter)):
@@ -77,18 +98,20 @@ class Measures:
             response_size: the ``content-length`` of the response.
             route: what a framework has said of the route; only the new conventions have it.
         """
-        described = self.semantics.durations(attributes, scope)
-        fields = metric_attributes(context)
-        amounts = max(round(seconds * 1000), 0), max(seconds, 0)
-        for duration, amount, shown, more in zip(self._durations, amounts, described, ({}, route), strict=True):
-            if duration is not None:
-                duration.record(amount, {**fields, **more, **shown}, context=context)
         self._active.add(-1, active)
-        request_size = _request_size(scope)
-        for sizes, size in ((self._response_sizes, response_size), (self._request_sizes, request_size)):
-            for histogram, shown in zip(sizes, described, strict=True):
-                if histogram is not None and size is not None:
-                    histogram.record(size, shown, context=context)
+        fields = metric_attributes(context)
+        request_size = content_length(scope["headers"])
+        for convention in self._conventions:
+            shown = convention.shown(attributes, scope)
+            if convention.is_new:
+                convention.duration.record(max(seconds, 0), {**fields, **route, **shown}, context)
+            else:
+                timed = {**fields, **shown} if fields else shown
+                convention.duration.record(max(round(seconds * 1000), 0), timed, context)
+            if response_size is not None and convention.response_size is not None:
+                convention.response_size.record(response_size, shown, context)
+            if request_size is not None and convention.request_size is not None:
+                convention.request_size.record(request_size, shown, context)
 
 
 def content_length(headers: Any) -> int | None:
@@ -97,7 +120,3 @@ def content_length(headers: Any) -> int | None:
         if len(name) == 14 and bytes(name).lower() == b"content-length":
             return int(value) if bytes(value).isdigit() else None
     return None
-
-
-def _request_size(scope: Scope) -> int | None:
-    return content_length(scope["headers"])

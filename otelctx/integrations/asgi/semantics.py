@@ -7,6 +7,7 @@ requests, and used. Where it has not got the functions that are asked, there are
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from opentelemetry.instrumentation import asgi
@@ -51,6 +52,24 @@ class _Asked(NonRecordingSpan):
         self.status = status if isinstance(status, Status) else Status(status, description)
 
 
+class _Names:
+    """The names of the attributes that a metric has; *ask* returns those of some attributes, and each is asked once."""
+
+    def __init__(self, ask: Callable[[dict[str, Any]], Any]) -> None:
+        self._ask = ask
+        # Names are the conventions' own, so they are few.
+        self._has: dict[str, bool] = {}
+
+    def of(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of *attributes* that the metric has."""
+        has = self._has
+        try:
+            return {name: value for name, value in attributes.items() if has[name]}
+        except KeyError:
+            has.update({name: name in self._ask({name: ""}) for name in attributes if name not in has})
+            return {name: value for name, value in attributes.items() if has[name]}
+
+
 class Semantics:
     """The conventions in one stability mode, for HTTP requests."""
 
@@ -58,6 +77,10 @@ class Semantics:
         """Ask in *mode*, OpenTelemetry's own object for it."""
         self._mode = mode
         self._answers: dict[int, Answer] = {}
+        parse = asgi._parse_duration_attrs  # noqa: SLF001 - _NEEDED
+        self._active = _Names(lambda asked: asgi._parse_active_request_count_attrs(asked, mode))  # noqa: SLF001 - _NEEDED
+        self._old = _Names(lambda asked: parse(asked, _StabilityMode.DEFAULT))
+        self._new = _Names(lambda asked: parse(asked, _StabilityMode.HTTP))
         self.descriptions = Descriptions(self.describe)
 
     def describe(self, scope: Scope) -> tuple[str, dict[str, Any]]:
@@ -81,19 +104,21 @@ class Semantics:
                 self._answers[status] = known
         return known
 
-    def active(self, attributes: dict[str, Any]) -> dict[str, Any]:
+    def active(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of *attributes* that the number of active requests has."""
-        found: dict[str, Any] = asgi._parse_active_request_count_attrs(attributes, self._mode)  # noqa: SLF001 - _NEEDED
-        return found
+        return self._active.of(attributes)
 
-    def durations(self, attributes: dict[str, Any], scope: Scope) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return those of *attributes* that durations and sizes have, by the old conventions and by the new."""
-        old: dict[str, Any] = asgi._parse_duration_attrs(attributes, _StabilityMode.DEFAULT)  # noqa: SLF001 - _NEEDED
-        new: dict[str, Any] = asgi._parse_duration_attrs(attributes, _StabilityMode.HTTP)  # noqa: SLF001 - _NEEDED
+    def measured_old(self, attributes: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+        """Return those of *attributes* that durations and sizes have by the old conventions, and the target."""
+        shown = self._old.of(attributes)
         target = asgi._collect_target_attribute(cast("dict[str, Any]", scope))  # noqa: SLF001 - _NEEDED
         if target:
-            old[HTTP_TARGET] = target
-        return old, new
+            shown[HTTP_TARGET] = target
+        return shown
+
+    def measured_new(self, attributes: Mapping[str, Any], _: Scope) -> dict[str, Any]:
+        """Return those of *attributes* that durations and sizes have by the new conventions."""
+        return self._new.of(attributes)
 
 
 def semantics_of(middleware: Any) -> Semantics | None:
