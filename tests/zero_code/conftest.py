@@ -27,7 +27,7 @@ import pytest
 APPS = Path(__file__).parent / "apps"
 BESIDE_PYTHON = Path(sys.executable).parent
 
-# Those that import a framework are left out where it is not used, or each process would import all of them.
+# Left out where a test does not name them: each test says which libraries are instrumented.
 _GRPC = ("grpc_aio_client", "grpc_aio_server", "grpc_client", "grpc_server")
 _CLIENTS = ("aiohttp-client", "botocore", "httpx", "requests", "urllib", "urllib3")
 INSTRUMENTATIONS = ("django", "fastapi", "flask", *_GRPC, *_CLIENTS, "starlette", "threading")
