@@ -12,8 +12,8 @@ from inspect import signature
 from typing import Any, Final
 
 from opentelemetry.sdk._configuration import _initialize_components, _OTelSDKConfigurator
-from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
 
+from otelctx.setup.config_files import OTEL_CONFIG_FILE
 from otelctx.setup.resource import attributes, renew_after_fork
 
 _LOADER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"

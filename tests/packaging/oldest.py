@@ -18,7 +18,7 @@ PROJECT = ROOT / "pyproject.toml"
 
 # All but what reads OTEL_CONFIG_FILE, which is younger than the oldest that works without it.
 EXTRAS = "asgi,cli,collector,demo,otlp,seal"
-TESTS = ["core", "signals", "propagation", "integrations"]
+TESTS = ["core", "signals", "propagation", "integrations", "setup/test_instrumentations.py"]
 
 
 def constraints() -> list[str]:

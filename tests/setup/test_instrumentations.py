@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,7 @@ class TestAtOnce:
         found, _ = run(code, tmp_path, launcher=(sys.executable,))
         assert found == {"instrumented": {"flask": True}, "name": "_InstrumentedFlask"}
 
+    @pytest.mark.skipif(find_spec("opentelemetry.instrumentation.django") is None, reason="it is not installed")
     def test_django_with_settings_is_instrumented_before_anything_imports_it(self, tmp_path: Path) -> None:
         (tmp_path / "settings.py").write_text("from django.utils.timezone import now\nMIDDLEWARE = ['one']\n")
         code = """
@@ -227,10 +229,7 @@ class TestErrors:
         assert line in output
         assert f"{error}: no way" in output
 
-    def test_a_version_that_does_not_fit_is_reported_at_the_start(self, tmp_path: Path, installed: Path) -> None:
+    def test_a_version_that_does_not_fit_stays_as_it_is(self, tmp_path: Path, installed: Path) -> None:
         (installed / "pika-1.3.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: pika\nVersion: 0.9\n")
-        found, output = run("state()", tmp_path, PYTHONPATH=str(installed))
-        assert found["instrumented"] == {}
-        assert "pika" in output
         found, _ = run(self.CODE, tmp_path, PYTHONPATH=str(installed))
-        assert found["connect"] == "plain"
+        assert found == {"instrumented": {}, "connect": "plain"}
