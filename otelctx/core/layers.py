@@ -190,8 +190,9 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
     def _bind(self, name: str, value: object) -> None:
         if self.bound is _NONE:
             self.bound = {}
-            self.near = self.bound if type(self.request) is Request else _NONE
         self.bound[name] = value
+        if type(self.request) is Request:
+            self.near = self.bound
 
     def __delitem__(self, key: str) -> None:
         if key not in self.wire():

@@ -39,5 +39,5 @@ def open_request(context: Context, values: Mapping[str, object], nested: Nested 
         return with_layer(context, Layer(Request(dict(values))))
     request = Request({**outer.visible(), **values}, outer.undeclared(), outer.properties())
     if outer.request is not None:
-        request.origins = {**request.origins, **outer.request.origins}
+        request.origins.update(outer.request.origins)
     return with_layer(context, Layer(request))

@@ -8,8 +8,6 @@ OTel Context in between. Two requests never share one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from threading import Lock
 from typing import Any, Final, TypeAlias, TypeVar
 
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
@@ -29,14 +27,6 @@ _FRESH: Final = object()
 # Of requests that have none; never written to.
 _NOTHING: Final[Mapping[str, Any]] = {}
 
-_origins_lock: Final = Lock()
-
-
-@lru_cache(maxsize=256)
-def _origins(received: tuple[str, ...], generated: tuple[str, ...]) -> Mapping[str, str]:
-    """Return what many requests begin with: where their values are from."""
-    return {**dict.fromkeys(received, RECEIVED), **dict.fromkeys(generated, GENERATED)}
-
 
 class Request:
     """
@@ -47,8 +37,8 @@ class Request:
         carried: by baggage key, members that no field declares; they pass through as they came.
         properties: by baggage key, of a received member its text and its properties. They are sent again while the
             member still has that text.
-        origins: by field name, ``generated`` or ``received``, for values that were there at the start; replaced as a
-            whole.
+        origins: by field name, ``generated`` or ``received``, for values that were there at the start and were not
+            written since.
         link: the span that it came with and does not continue, for its first span to be linked to.
         former: by field name, what it came with and does not continue, of the values that each request has.
         broken_seal: why its fields were not believed, and the service that is said to have sealed them; for its first
@@ -106,13 +96,11 @@ class Request:
         self.listeners: tuple[Listener, ...] = ()
         self.version = _FRESH
         self._shown: tuple[tuple[object, object, View, Mapping[str, Any]], ...] = ()
-        received = tuple(self.values)
-        generated: tuple[str, ...] = ()
+        self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
         for field in registry().generated:
             if self.values.get(field.name) is None and (value := field.generated()) is not None:
                 self.values[field.name] = value
-                generated = (*generated, field.name)
-        self.origins = _origins(received, generated)
+                self.origins[field.name] = GENERATED
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes* for everybody in the request, and tell the listeners."""
@@ -124,9 +112,8 @@ class Request:
         self.writes += 1
         # Not the number: of two writers at once without the GIL, the later one could store the smaller.
         self.version = object()
-        if not self.origins.keys().isdisjoint(changes):
-            with _origins_lock:
-                self.origins = {name: origin for name, origin in self.origins.items() if name not in changes}
+        # No lock: a signal handler may write in the middle of this, and a process may fork. Each is one operation.
+        without(self.origins, changes)
         for listener in listeners:
             listener(self, changes, before)
 
@@ -161,7 +148,7 @@ class AmbientRequest(Request):
         )
         self.written: set[str] = set()
         if outer is not None:
-            self.origins = {**self.origins, **outer.origins}
+            self.origins.update(outer.origins)
 
     def write(self, changes: Mapping[str, object]) -> None:
         """Make *changes*, and remember their names."""

@@ -48,7 +48,6 @@ class Attributed(Span):
             type(value) in PLAIN
             and type(key) is str
             and key
-            and key not in values
             and limits.max_span_attribute_length is None
             and (limits.max_span_attributes is None or len(values) < limits.max_span_attributes)
         ):
@@ -65,7 +64,6 @@ class Attributed(Span):
             PLAIN.issuperset(map(type, attributes.values()))
             and TEXT.issuperset(map(type, attributes))
             and "" not in attributes
-            and values.keys().isdisjoint(attributes)
             and limits.max_span_attribute_length is None
             and (limits.max_span_attributes is None or len(values) + len(attributes) <= limits.max_span_attributes)
         ):
@@ -86,7 +84,7 @@ class Attributed(Span):
             self.set_attributes(attributes)
 
     def _clean(self, write: Callable[..., None], *arguments: Any) -> None:
-        """Leave to the SDK what is not a plain new value: it cleans it, keeps the limits and says what was wrong."""
+        """Leave to the SDK what is not a plain value within the limits: it cleans it and says what was wrong."""
         with self._lock:
             bounded = self._attributes
             if self._end_time is not None:

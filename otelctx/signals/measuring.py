@@ -24,7 +24,7 @@ from otelctx.signals.series import is_known, learn
 
 Recording = Callable[..., None]
 
-# Any sum of smaller ones is a float, or has one.
+# The sum of as many of these as may wait is still a float, and not infinite.
 _MOST: Final = 2.0**1000
 _MOST_WAITING: Final = 64
 _SAMPLED: Final = 0x01
@@ -45,7 +45,8 @@ def _recording(lowest: float, original: Recording) -> Recording:
         try:
             known = self._otelctx_known
             shape = known.shapes[len(given)]
-            values = shape.values_of(given)
+            # Another mapping may make up what it does not have. No series of attributes has no values.
+            values = shape.values_of(given) if type(given) is dict else ()
             found = shape.series[values]
             if (
                 (type(amount) is float or type(amount) is int)

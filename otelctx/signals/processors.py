@@ -28,7 +28,7 @@ class Processors(NamedTuple):
     Attributes:
         of: what the provider has them in; kept, so that nothing else gets its id.
         on_start: those that are told when a span starts.
-        on_ending: those that are told before it ends, and may still change it.
+        on_ending: those that are told that it ends, before anybody is told that it has.
         on_end: those that are told when it has ended.
     """
 

@@ -54,6 +54,7 @@ class RecordingSpan(Attributed):
     _start_time: int | None = None
     _trace_config = None
     _dropped_events = 0
+    _made_lock: Any = None
     _record_exception = True
     _set_status_on_exception = True
     _record_end_metrics: Callable[[], None] | None = None  # None where nobody counts
@@ -107,7 +108,8 @@ class RecordingSpan(Attributed):
             return self._links
         if name == "_lock":
             with _making:
-                return vars(self).setdefault("_lock", Lock())
+                lock = self._made_lock = vars(self).setdefault("_lock", Lock())
+            return lock
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def get_span_context(self) -> SpanContext:
@@ -216,8 +218,13 @@ class RecordingSpan(Attributed):
             SDK_LOGGER.warning("Calling end() on an ended span.")
             return
         self._end_time = time_ns() if end_time is None else end_time
-        self._values = self._values.copy()
-        self._told = self._told.copy()
+        # Who has the lock may have taken something out, to put it back in another place. Who takes it from here on sees
+        # the end, and leaves all as it is.
+        if self._made_lock is None:
+            self._keep()
+        else:
+            with self._made_lock:
+                self._keep()
         if self._record_end_metrics is not None:
             self._record_end_metrics()
         processors = processors_of(self._span_processor)
@@ -226,8 +233,31 @@ class RecordingSpan(Attributed):
         for processor in processors.on_end:
             processor.on_end(self)
 
+    def _keep(self) -> None:
+        self._values = self._values.copy()
+        self._told = self._told.copy()
+
     def _readable_span(self) -> ReadableSpan:
         return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ReadableSpan:
+        """Return what the span has to say, as a processor that redacts may want to change it."""
+        events = [Event(event.name, dict(event.attributes or {}), event.timestamp) for event in self.events]
+        return ReadableSpan(
+            name=self._name,
+            context=self._context,
+            parent=self._parent,
+            resource=self._resource,
+            attributes=dict(self._values),
+            events=events,
+            links=self.links,
+            kind=self._kind,
+            instrumentation_info=self._instrumentation_info,
+            status=self._status,
+            start_time=self._start_time,
+            end_time=self._end_time,
+            instrumentation_scope=self._instrumentation_scope,
+        )
 
 
 def _event(name: str, attributes: dict[str, AnyValue], timestamp: int) -> Event:

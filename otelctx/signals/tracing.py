@@ -162,9 +162,9 @@ class _CurrentSpan:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         span, token = self._span, self._token
-        if token is not None:
-            restore(token)
         try:
+            if token is not None:
+                restore(token)
             if error is not None and isinstance(error, Exception) and span.is_recording():
                 record_exception, set_status_on_exception = self._options
                 if record_exception:

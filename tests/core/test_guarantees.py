@@ -421,6 +421,16 @@ class TestOneSourceOfTruth:
             assert otelctx.get("user_id") is None
             assert otelctx.get("colour") is None
 
+    @pytest.mark.parametrize("others", range(62, 68))
+    def test_baggage_of_other_code_is_read_however_much_of_it_there_is(self, others: int) -> None:
+        with otelctx.request(user_id="outer"):
+            for number in range(others):
+                attach(baggage.set_baggage(f"k{number}", "v"))
+            attach(baggage.set_baggage("user_id", "theirs"))
+            assert otelctx.get("user_id") == otelctx.current()["user_id"] == "theirs"
+            attach(baggage.remove_baggage("user_id"))
+            assert otelctx.get("user_id") is None
+
     def test_baggage_of_other_code_is_converted_like_ours(self) -> None:
         otelctx.declare(otelctx.Field("attempt", type=int, remote=True))
         with otelctx.request():

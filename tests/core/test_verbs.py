@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,6 +193,30 @@ class TestRequest:
 
 class TestRequestCell:
     """What a request starts with."""
+
+    def test_a_signal_handler_may_write_in_the_middle_of_a_write(self) -> None:
+        cell = Request({"request_id": "given", "user_id": "alice"})
+        stepped = 0
+
+        def step(frame: Any, event: str, _: object) -> Any:
+            nonlocal stepped
+            if event == "line" and frame.f_code is Request.write.__code__:
+                # What a handler does that Python runs between any two lines.
+                stepped += 1
+                sys.settrace(None)
+                cell.write({"user_id": f"of the handler {stepped}"})
+                sys.settrace(step)
+            return step
+
+        before = sys.gettrace()
+        sys.settrace(step)
+        try:
+            cell.write({"request_id": "written", "user_id": "written"})
+        finally:
+            sys.settrace(before)
+        assert stepped > 3
+        assert cell.values["request_id"] == "written"
+        assert cell.origins == {}
 
     def test_generates_each_field_that_has_none(self) -> None:
         declare(Field("attempt", type=int, generate=lambda: 1), Field("other", generate=lambda: "x" * 300))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -230,6 +231,23 @@ class TestAgainstTheSDK:
             plain = result(steps, [], TraceBasedExemplarFilter())
             with fast():
                 assert result(steps, [], TraceBasedExemplarFilter()) == plain
+
+    def test_a_mapping_that_makes_up_what_it_does_not_have_is_asked_for_nothing(self) -> None:
+        reader = InMemoryMetricReader()
+        provider = MeterProvider([reader], shutdown_on_exit=False)
+        with fast():
+            counter = provider.get_meter("m").create_counter("c")
+            counter.add(1, {"route": "/"})
+            counter.add(1, {"route": "/"})
+            given = defaultdict(str, tenant="north")
+            counter.add(1, given)
+            assert dict(given) == {"tenant": "north"}
+            data: Any = reader.get_metrics_data()
+        points = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+        assert [(dict(point.attributes), point.value) for point in points] == [
+            ({"route": "/"}, 2),
+            ({"tenant": "north"}, 1),
+        ]
 
     # By itself: the SDK's own fails at amounts that differ as much as those above.
     @given(st.lists(st.floats(1, 1000), max_size=200))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -253,6 +256,39 @@ class TestRecordingSpan:
             thread.join()
 
         assert 1 == len(ends)
+
+    @pytest.mark.parametrize("after", ["after", ["after"]], ids=["plain", "to be cleaned"])
+    def test_an_attribute_that_is_overwritten_while_it_ends_is_exported(self, after: Any) -> None:
+        span: Any = tracer().start_span("s", attributes={"user.id": "before"})
+        ending = Thread(target=span.end)
+
+        def between_two_lines(frame: Any, _: str, __: Any) -> Any:
+            # In the middle of the SDK's own way to overwrite, which takes the old value out first.
+            if "user.id" not in getattr(frame.f_locals.get("self"), "_dict", {"user.id"}) and not ending.ident:
+                ending.start()
+            return between_two_lines
+
+        before = sys.gettrace()
+        sys.settrace(lambda frame, *_: between_two_lines if frame.f_code.co_name == "_setitem_locked" else None)
+        try:
+            span.set_attribute("user.id", after)
+        finally:
+            sys.settrace(before)
+        if ending.ident:
+            ending.join()
+        else:
+            span.end()
+        assert span.attributes["user.id"] in ("after", ("after",))
+
+    def test_a_deep_copy_of_it_is_what_it_has_to_say(self) -> None:
+        span: Any = tracer().start_span("s", attributes={"a": 1}, kind=SpanKind.CLIENT)
+        span.add_event("e", {"b": 2})
+        span.end()
+
+        made = copy.deepcopy(span)
+
+        assert json.loads(made.to_json()) == json.loads(span.to_json())
+        assert type(made) is ReadableSpan
 
     def test_a_processor_that_replaces_the_attributes_is_heard(self) -> None:
         exporter = InMemorySpanExporter()

@@ -44,7 +44,7 @@ class Descriptions:
         hosts, agents = headers.values(b"host"), headers.values(b"user-agent")
         path, client, server = scope["path"], scope.get("client"), scope.get("server")
         is_simple = len(hosts) <= 1 and len(agents) <= 1 and not scope.get("query_string")
-        if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or _is_plain(*client)):
+        if not is_simple or not _SIMPLE_PATH.fullmatch(path) or not (client is None or _is_plain(client)):
             return self._describe(scope)
         key = (
             scope.get("method"),
@@ -123,7 +123,10 @@ class _Kind:
         return attributes
 
 
-def _is_plain(host: object, port: object) -> bool:
+def _is_plain(client: Any) -> bool:
+    if len(client) != 2:
+        return False
+    host, port = client
     return type(host) is str and host != "" and type(port) is int and port != 0
 
 

@@ -35,6 +35,8 @@ class Headers(Getter[Scope]):
     def __init__(self, scope: Scope) -> None:
         """Sort the headers of *scope*, which are bytes there."""
         given = scope.get("headers") or ()
+        if not isinstance(given, (list, tuple)):  # any iterable, says ASGI
+            scope["headers"] = given = [*given]
         self._one: dict[bytes, bytes] = dict(given)
         self._all: dict[bytes, list[bytes]] | None = None
         # Servers give names in lower case, and clients send most headers once.

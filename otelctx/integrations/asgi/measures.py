@@ -7,7 +7,7 @@ Nothing is computed while no instrument is there that would keep it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, NoOpHistogram, NoOpUpDownCounter
@@ -25,6 +25,10 @@ class _Convention(NamedTuple):
     duration: Histogram
     response_size: Histogram | None
     request_size: Histogram | None
+
+
+# What has more is no length of anything; and Python refuses to read a number of thousands of digits.
+_MOST_DIGITS: Final = 20
 
 
 class Measures:
@@ -118,5 +122,5 @@ def content_length(headers: Any) -> int | None:
     """Return the number that the first ``content-length`` of *headers* gives, if it is one."""
     for name, value in headers or ():
         if len(name) == 14 and bytes(name).lower() == b"content-length":
-            return int(value) if bytes(value).isdigit() else None
+            return int(value) if len(value) < _MOST_DIGITS and bytes(value).isdigit() else None
     return None
