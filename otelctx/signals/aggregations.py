@@ -75,6 +75,15 @@ class Late(ABC):
         return samples
 
 
+def _sum(so_far: float, amounts: list[float]) -> float:
+    try:
+        return reduce(add, amounts, so_far)
+    except OverflowError:
+        # An integer that no float can hold was recorded before, and floats cannot be added to that. The SDK says so to
+        # whoever records one; nobody is here who could be told, and the sum stays.
+        return so_far
+
+
 class LateSum(Late):
     """What waits for a sum."""
 
@@ -83,7 +92,7 @@ class LateSum(Late):
     def add(self, aggregation: Any, amounts: list[float]) -> None:
         """Add to the sum."""
         so_far = aggregation._value  # noqa: SLF001 - see the module's docstring
-        aggregation._value = reduce(add, amounts, 0 if so_far is None else so_far)  # noqa: SLF001 - the same
+        aggregation._value = _sum(0 if so_far is None else so_far, amounts)  # noqa: SLF001 - the same
 
 
 class LateHistogram(Late):
@@ -99,7 +108,7 @@ class LateHistogram(Late):
             counts = aggregation._value = [0] * (len(bounds) + 1)  # noqa: SLF001 - the same
         for amount in amounts:
             counts[bisect_left(bounds, amount)] += 1
-        aggregation._sum = reduce(add, amounts, aggregation._sum)  # noqa: SLF001 - the same
+        aggregation._sum = _sum(aggregation._sum, amounts)  # noqa: SLF001 - the same
         if aggregation._record_min_max:  # noqa: SLF001 - the same
             aggregation._min = min(aggregation._min, *amounts)  # noqa: SLF001 - the same
             aggregation._max = max(aggregation._max, *amounts)  # noqa: SLF001 - the same

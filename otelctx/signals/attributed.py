@@ -16,17 +16,10 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Span
 from opentelemetry.util.types import AnyValue, Attributes
 
+from otelctx.signals.clean import PLAIN, TEXT
+
 # What an application knows from the SDK about the misuse of spans comes from the SDK's logger.
 SDK_LOGGER: Final = logging.getLogger("opentelemetry.sdk.trace")
-
-TEXT: Final = frozenset({str})
-PLAIN: Final = frozenset({str, int, bool, float})
-
-
-class Clean(dict[str, AnyValue]):
-    """Attributes that a span may have as they are: their names are texts and their values plain."""
-
-    __slots__ = ()
 
 
 class Attributed(Span):

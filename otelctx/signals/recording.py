@@ -19,7 +19,8 @@ from opentelemetry.sdk.trace import Event, EventBase, ReadableSpan
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 
-from otelctx.signals.attributed import PLAIN, SDK_LOGGER, TEXT, Attributed, Clean
+from otelctx.signals.attributed import SDK_LOGGER, Attributed
+from otelctx.signals.clean import PLAIN, TEXT, Clean
 from otelctx.signals.processors import processors_of
 
 _making: Final = Lock()

@@ -89,7 +89,7 @@ ATTRIBUTES = st.one_of(
     st.dictionaries(st.sampled_from(["a", "b", "c", Verb("a")]), VALUES, max_size=3),
 )
 AMOUNTS = st.one_of(
-    st.sampled_from([0, -0.0, 0.1, 5, 5.0, -1, True, float("nan"), float("inf"), 10**400, 2.0**1000, 2**1023]),
+    st.sampled_from([0, -0.0, 0.1, 5, 5.0, -1, True, float("nan"), float("inf"), 2.0**1000]),
     st.floats(0, 20_000),
     st.integers(0, 20_000),
 )
@@ -248,6 +248,20 @@ class TestAgainstTheSDK:
             ({"route": "/"}, 2),
             ({"tenant": "north"}, 1),
         ]
+
+    def test_an_integer_that_no_float_can_hold_fails_nobody_else(self) -> None:
+        reader = InMemoryMetricReader()
+        provider = MeterProvider([reader], shutdown_on_exit=False)
+        with fast():
+            counter = provider.get_meter("m").create_up_down_counter("i")
+            counter.add(1, {})
+            counter.add(2**1023, {})
+            counter.add(2**1023, {})
+            for _ in range(200):
+                counter.add(0.5, {})
+            data: Any = reader.get_metrics_data()
+        (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+        assert point.value == 2**1024 + 1
 
     # By itself: the SDK's own fails at amounts that differ as much as those above.
     @given(st.lists(st.floats(1, 1000), max_size=200))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.types import Scope
-from otelctx.signals.attributed import PLAIN, Clean
+from otelctx.signals.clean import PLAIN, Clean
 
 Describe = Callable[[Scope], tuple[str, dict[str, Any]]]
 
