@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from threading import RLock
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -28,6 +29,13 @@ class Attributed(Span):
     _end_time: int | None = None
     _dropped = 0
     _values: dict[str, AnyValue]
+    _made_lock: Any = None
+
+    @property
+    def _lock(self) -> Any:  # type: ignore[override] # the SDK's methods take it; most spans need none
+        # One operation, so that there is never another one. What runs while it is held may want it
+        # too: the text of a value, a signal handler.
+        return self._made_lock or vars(self).setdefault("_made_lock", RLock())
 
     # A writer takes the dict first and looks then whether the span has ended. `end` does it the other way round, so
     # that a write which comes too late goes into a dict that nobody exports.
@@ -41,6 +49,7 @@ class Attributed(Span):
             type(value) in PLAIN
             and type(key) is str
             and key
+            and key not in values
             and limits.max_span_attribute_length is None
             and (limits.max_span_attributes is None or len(values) < limits.max_span_attributes)
         ):
@@ -57,6 +66,7 @@ class Attributed(Span):
             PLAIN.issuperset(map(type, attributes.values()))
             and TEXT.issuperset(map(type, attributes))
             and "" not in attributes
+            and values.keys().isdisjoint(attributes)
             and limits.max_span_attribute_length is None
             and (limits.max_span_attributes is None or len(values) + len(attributes) <= limits.max_span_attributes)
         ):
@@ -77,7 +87,7 @@ class Attributed(Span):
             self.set_attributes(attributes)
 
     def _clean(self, write: Callable[..., None], *arguments: Any) -> None:
-        """Leave to the SDK what is not a plain value within the limits: it cleans it and says what was wrong."""
+        """Leave to the SDK what is not a plain new value: it cleans it, keeps the limits and says what was wrong."""
         with self._lock:
             bounded = self._attributes
             if self._end_time is not None:
@@ -117,8 +127,12 @@ class Attributed(Span):
     @property
     def attributes(self) -> Attributes:
         """The attributes of now."""
-        values = self._values
-        return MappingProxyType(values.copy() if self._end_time is None else values)
+        if self._end_time is not None:
+            return MappingProxyType(self._values)
+        if self._made_lock is None:
+            return MappingProxyType(self._values.copy())
+        with self._made_lock:
+            return MappingProxyType(self._values.copy())
 
     @property
     def dropped_attributes(self) -> int:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from threading import Lock
 from time import time_ns
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, EventBase, ReadableSpan
@@ -22,8 +21,6 @@ from opentelemetry.util.types import AnyValue, Attributes
 from otelctx.signals.attributed import SDK_LOGGER, Attributed
 from otelctx.signals.clean import PLAIN, TEXT, Clean
 from otelctx.signals.processors import processors_of
-
-_making: Final = Lock()
 
 # What an exporter reads of a span. A plain tuple: one with names takes longer to make than to read.
 SpanContents: TypeAlias = tuple[
@@ -55,7 +52,6 @@ class RecordingSpan(Attributed):
     _start_time: int | None = None
     _trace_config = None
     _dropped_events = 0
-    _made_lock: Any = None
     _record_exception = True
     _set_status_on_exception = True
     _record_end_metrics: Callable[[], None] | None = None  # None where nobody counts
@@ -107,10 +103,6 @@ class RecordingSpan(Attributed):
         if name == "_links":
             self._links = self._new_links(())
             return self._links
-        if name == "_lock":
-            with _making:
-                lock = self._made_lock = vars(self).setdefault("_lock", Lock())
-            return lock
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def get_span_context(self) -> SpanContext:
