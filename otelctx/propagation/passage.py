@@ -57,6 +57,10 @@ class Passage:
         except ValueError:  # left in another context, where nothing was changed
             return
 
+    def __setitem__(self, key: str, value: str) -> None:
+        """Write the header *key*, unless it was set by hand; propagators of others do this, with no setter."""
+        into_passage.set(self, key, value)
+
     def take_off(self, headers: MutableMapping[Any, Any]) -> None:
         """Take off *headers* what is to be taken off, however it is spelled."""
         if self.dropped:

@@ -78,7 +78,7 @@ class OtelctxPropagator(TextMapPropagator):
             if self._others:
                 limited = outgoing_context(context, decision)
                 for other in self._others:
-                    other.inject(carrier, limited, setter)
+                    _inject(other, carrier, limited, setter)
             place = here() if context is None else context
             write_span(span_in(place), carrier, setter)
             layer = layer_here(place) if context is None else layer_in(place)
@@ -98,3 +98,10 @@ class OtelctxPropagator(TextMapPropagator):
         """The names of all headers that `inject` may set."""
         others = [name for other in self._others for name in other.fields]
         return {*others, TRACEPARENT, TRACESTATE, BAGGAGE, *registry().headers}
+
+
+def _inject(other: TextMapPropagator, carrier: CarrierT, context: Context | None, setter: Setter[CarrierT]) -> None:
+    try:
+        other.inject(carrier, context, setter)
+    except Exception:  # noqa: BLE001 - what it cannot write, ours and the next may all the same
+        unwritable(carrier)

@@ -11,10 +11,11 @@ import httpx
 import pytest
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.propagators.jaeger import JaegerPropagator
-from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.propagators.textmap import TextMapPropagator, default_setter
 
 from otelctx.core.reports import counts
 from otelctx.propagation import egress
+from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.egress import ALL, NOTHING, EgressPolicy, Rule
 from otelctx.propagation.pattern import parse_pattern
 from otelctx.propagation.propagator import OtelctxPropagator
@@ -172,6 +173,30 @@ class _Broken(TextMapPropagator):
     @property
     def fields(self) -> set[str]:
         raise RuntimeError
+
+
+class _ByItself(_Broken):
+    """A propagator of others that does not use the setter that it is given."""
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+        carrier["X-Tenant"] = "t1"
+        default_setter.set(carrier, "X-Colour", "red")
+
+    @property
+    def fields(self) -> set[str]:
+        return {"x-tenant", "x-colour"}
+
+
+@pytest.mark.parametrize("around", [OtelctxPropagator, RequestOpening])
+def test_a_propagator_that_writes_to_the_carrier_itself_does_so_through_the_gate(
+    client: Client, installed: Install, trusted: Server, around: Callable[[TextMapPropagator], TextMapPropagator]
+) -> None:
+    set_global_textmap(around(_ByItself()))
+    installed(client)
+    call(client, f"{trusted.url}/n")
+    received = trusted.at("/n")
+    assert received.texts("x-tenant") + received.texts("x-colour") == ["t1", "red"]
+    assert counts() == {}
 
 
 def test_a_gate_that_fails_lets_the_request_pass_and_counts_it(

@@ -220,6 +220,13 @@ class OtherFormat(TextMapPropagator):
         return {"x-other"}
 
 
+class RaisingFormat(OtherFormat):
+    """A propagator of others with a defect."""
+
+    def inject(self, carrier: Any, context: Context | None = None, setter: Setter[Any] = default_setter) -> None:
+        raise RuntimeError("a defect")
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100)
 
 
@@ -370,6 +377,13 @@ class TestHostileCode:
     def test_nor_does_a_propagator_of_others_that_raises(self) -> None:
         with request(user_id="alice"):
             RequestOpening(W3CBaggagePropagator()).inject(None)
+        assert counts()["inject.failed"] == 1
+
+    def test_one_that_raises_takes_neither_ours_nor_the_next_ones_headers_away(self, tracer: Tracer) -> None:
+        headers: dict[str, str] = {}
+        with request(user_id="alice"), tracer.start_as_current_span("s"):
+            OtelctxPropagator(RaisingFormat(), OtherFormat()).inject(headers)
+        assert headers.keys() == {"traceparent", "baggage", "x-request-id", "x-other"}
         assert counts()["inject.failed"] == 1
 
     def test_a_baggage_key_that_is_no_text_is_left_out(self) -> None:
