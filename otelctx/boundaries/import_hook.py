@@ -26,6 +26,16 @@ _running: Final[set[str]] = set()
 _in_place = False
 
 
+class _Here(threading.local):
+    """What this thread looks for: a finder of others may ask all of them again."""
+
+    def __init__(self) -> None:
+        self.sought: set[str] = set()
+
+
+_here: Final = _Here()
+
+
 def when_imported(name: str, around: Around) -> None:
     """
     Call *around* with the module *name*, and run its code in the block that this returns, when it is first imported.
@@ -64,14 +74,27 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in _waiting:
+        if fullname not in _waiting or fullname in _here.sought:
             return None
-        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+        _here.sought.add(fullname)
+        try:
+            spec = self._find_after(fullname, path, target)
+        finally:
+            _here.sought.discard(fullname)
+        # A namespace has no code that runs, and a loader of the old kind loads without being told.
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = cast("Loader", _Telling(spec.loader))
+        return spec
+
+    def _find_after(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+        finders = iter(sys.meta_path.copy())
+        # If somebody has put another in our place, nobody is after us.
+        for finder in finders:
+            if finder is self:
+                break
+        for finder in finders:
             spec = finder.find_spec(fullname, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None:
-                # A namespace has no code that runs, and a loader of the old kind loads without being told.
-                if hasattr(spec.loader, "exec_module"):
-                    spec.loader = cast("Loader", _Telling(spec.loader))
                 return spec
         return None
 
@@ -83,6 +106,8 @@ class _Telling:
         self._loader = loader
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_loader":  # a copy that is being made has none yet
+            raise AttributeError(name)
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -95,6 +120,10 @@ class _Telling:
             spec.loader = self._loader
         module.__loader__ = self._loader
         name = module.__name__
+        if sys.modules.get(name) is not module:
+            # Run beside the module of that name, whose import still comes.
+            self._loader.exec_module(module)
+            return
         with ExitStack() as stack:
             with _lock:
                 arounds = [*_waiting.get(name, ())]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import os
+import pickle
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -156,6 +160,85 @@ def test_who_is_told_of_one_module_may_import_another_that_waits(make: Callable[
     when_imported(inner, telling(told))
     importlib.import_module(outer)
     assert told == ["begins", "ended with inner", "outer has outer"]
+
+
+def test_a_copy_beside_the_module_is_not_told_of_and_its_import_is(make: Callable[[str], str]) -> None:
+    told: Told = []
+    name = make("value = 1")
+    when_imported(name, telling(told))
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    copy_of_it = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy_of_it)
+    assert copy_of_it.value == 1
+    assert told == []
+    importlib.import_module(name)
+    assert told == ["begins", "ended with 1"]
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda spec: pickle.loads(pickle.dumps(spec))])
+def test_what_is_found_can_be_copied(
+    make: Callable[[str], str], duplicate: Callable[[ModuleSpec | None], ModuleSpec]
+) -> None:
+    name = make("value = 1")
+    when_imported(name, telling([]))
+    spec = duplicate(importlib.util.find_spec(name))
+    assert spec.loader is not None
+    assert spec.loader.get_source(name) == "value = 1"  # type: ignore[attr-defined]
+
+
+class Asking:
+    """Stands for a tool that has put itself in the place of a finder; with none, it asks all finders again."""
+
+    def __init__(self, finder: Any = None) -> None:
+        self.finder = finder
+        self.asking = False
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        if self.finder is not None:
+            found: ModuleSpec | None = self.finder.find_spec(name, path, target)
+            return found
+        if self.asking:
+            return None
+        self.asking = True
+        try:
+            return importlib.util.find_spec(name)
+        finally:
+            self.asking = False
+
+
+def test_a_finder_that_asks_all_finders_again_does_not_have_it_told_twice(
+    make: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: Told = []
+    name = make("value = 1")
+    when_imported(name, telling(told))
+    others = [finder for finder in sys.meta_path if finder is not import_hook._FINDER]
+    monkeypatch.setattr(sys, "meta_path", [import_hook._FINDER, Asking(), *others])
+    importlib.import_module(name)
+    assert told == ["begins", "ended with 1"]
+
+
+def test_an_import_goes_on_where_a_tool_stands_in_the_place_of_each_finder(
+    make: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = make("value = 1")
+    when_imported(name, telling([]))
+    monkeypatch.setattr(sys, "meta_path", [Asking(finder) for finder in sys.meta_path])
+    assert importlib.import_module(name).value == 1
+
+
+def test_so_it_does_where_the_hook_is_put_in_place_again_before_them(
+    make: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: Told = []
+    name = make("value = 1")
+    when_imported(name, telling([]))
+    monkeypatch.setattr(sys, "meta_path", [Asking(finder) for finder in sys.meta_path])
+    when_imported(name, telling(told))
+    importlib.import_module(name)
+    assert told == ["begins", "ended with 1"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
