@@ -15,6 +15,7 @@ from typing import Final
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 
+import otelctx
 from otelctx.boundaries import subprocesses
 from otelctx.errors import ConfigError
 from otelctx.propagation.beside import RequestOpening
@@ -45,6 +46,9 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    for name in otelctx.__all__:
+        # Else a signal handler could ask for a verb whose module is just being loaded.
+        getattr(otelctx, name)
     _install_propagator()
     log_records.PATCH.install()
     log_bridge.PATCH.install()

@@ -96,6 +96,22 @@ class TestReversible:
         assert run(script, tmp_path) == []
 
 
+class TestLoaded:
+    def test_after_set_up_no_verb_is_loaded_any_more_so_a_signal_handler_may_use_all(self, tmp_path: Path) -> None:
+        script = """
+        import signal, sys
+        import otelctx
+        install.install()
+        loaded = {*sys.modules}
+        with otelctx.request():
+            signal.signal(signal.SIGTERM, lambda *_: otelctx.set(user_id="alice"))
+            signal.raise_signal(signal.SIGTERM)
+            used = [getattr(otelctx, name) for name in otelctx.__all__]
+            print(json.dumps([sorted({*sys.modules} - loaded), otelctx.get("user_id")]))
+        """
+        assert run(script, tmp_path) == [[], "alice"]
+
+
 class TestPropagator:
     def test_what_somebody_sets_is_kept_and_opens_requests(self, tmp_path: Path) -> None:
         script = """
