@@ -139,7 +139,8 @@ def _load(entry_point: EntryPoint, load: Load) -> None:
     """Load what is at *entry_point*, and say what OpenTelemetry says of it; the import goes on whatever happens."""
     try:
         load()
-        _logger.debug("Instrumented %s", entry_point.name)
+        # That it is instrumented OpenTelemetry has said already, when this began to wait.
+        _logger.debug("Loaded the instrumentation %s, for its library is imported", entry_point.name)
     except DependencyConflictError as error:
         _logger.error("Skipping instrumentation %s: %s", entry_point.name, error.conflict)  # noqa: TRY400 - it says all
     except ModuleNotFoundError as error:

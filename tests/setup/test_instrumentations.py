@@ -205,6 +205,22 @@ class TestAtOnce:
         assert found["after_all"] == "instrumented"
         assert found["instrumented"] == {"fastapi": True, "flask": True, "pika": True, "starlette": True}
 
+    def test_the_log_says_once_that_it_is_instrumented_and_once_that_it_is_loaded(
+        self, tmp_path: Path, installed: Path
+    ) -> None:
+        code = """
+        import logging, os
+        os.environ.update(OTEL_PYTHON_DISTRO="otelctx", OTEL_PYTHON_CONFIGURATOR="otelctx")
+        logging.basicConfig(level=logging.DEBUG)
+        from opentelemetry.instrumentation.auto_instrumentation import initialize
+        initialize()
+        import pika
+        state()
+        """
+        _, output = run(code, tmp_path, launcher=(sys.executable,), PYTHONPATH=str(installed))
+        assert output.count("Instrumented pika") == 1
+        assert output.count("Loaded the instrumentation pika, for its library is imported") == 1
+
 
 class TestErrors:
     CODE = "import pika\nstate(connect=pika.connect)"
