@@ -18,6 +18,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import wrapt
+from wrapt.importer import ImportHookFinder  # type: ignore[import-untyped]
 
 from otelctx.boundaries import import_hook
 from otelctx.boundaries.import_hook import when_imported
@@ -189,35 +191,29 @@ def test_what_is_found_can_be_copied(
 
 
 class Asking:
-    """Stands for a tool that has put itself in the place of a finder; with none, it asks all finders again."""
+    """A tool that has put itself in the place of a finder."""
 
-    def __init__(self, finder: Any = None) -> None:
+    def __init__(self, finder: Any) -> None:
         self.finder = finder
-        self.asking = False
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if self.finder is not None:
-            found: ModuleSpec | None = self.finder.find_spec(name, path, target)
-            return found
-        if self.asking:
-            return None
-        self.asking = True
-        try:
-            return importlib.util.find_spec(name)
-        finally:
-            self.asking = False
+        found: ModuleSpec | None = self.finder.find_spec(name, path, target)
+        return found
 
 
-def test_a_finder_that_asks_all_finders_again_does_not_have_it_told_twice(
-    make: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("order", [1, -1], ids=["before wrapt's", "behind wrapt's"])
+def test_beside_wrapt_s_hook_which_asks_all_finders_again_it_is_told_once(
+    make: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, order: int
 ) -> None:
     told: Told = []
     name = make("value = 1")
     when_imported(name, telling(told))
-    others = [finder for finder in sys.meta_path if finder is not import_hook._FINDER]
-    monkeypatch.setattr(sys, "meta_path", [import_hook._FINDER, Asking(), *others])
+    wrapt.register_post_import_hook(lambda _: told.append("wrapt's"), name)
+    both = [import_hook._FINDER, ImportHookFinder()][::order]
+    others = [one for one in sys.meta_path if not isinstance(one, (type(import_hook._FINDER), ImportHookFinder))]
+    monkeypatch.setattr(sys, "meta_path", [*both, *others])
     importlib.import_module(name)
-    assert told == ["begins", "ended with 1"]
+    assert sorted(told) == ["begins", "ended with 1", "wrapt's"]
 
 
 def test_an_import_goes_on_where_a_tool_stands_in_the_place_of_each_finder(
