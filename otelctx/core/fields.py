@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from math import isfinite
 from typing import Final, cast
@@ -235,5 +234,3 @@ REQUEST_ID: Final = Field(
     priority=100,
 )
 USER_ID: Final = Field("user_id", remote=True, attribute="user.id", priority=90)
-
-DECLARABLE: Final = tuple(item.name for item in dataclass_fields(Field) if item.name not in {"name", "generate"})
