@@ -280,6 +280,7 @@ class TestRecordingSpan:
             span.end()
         assert span.attributes["user.id"] in ("after", ("after",))
 
+    @with_ours
     def test_a_deep_copy_of_it_is_what_it_has_to_say(self) -> None:
         span: Any = tracer().start_span("s", attributes={"a": 1}, kind=SpanKind.CLIENT)
         span.add_event("e", {"b": 2})
