@@ -37,7 +37,7 @@ class OtelctxDistro(BaseDistro):  # type: ignore[misc]
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Instrument what *entry_point* is of: at once, or when the application imports it."""
         load = partial(super().load_instrumentor, entry_point, **kwargs)
-        library = instrumentations.library_to_wait_for(entry_point, os.environ)
+        library = instrumentations.awaited_library(entry_point, os.environ)
         if library is None:
             load()
         else:

@@ -51,7 +51,7 @@ _PACKAGE_OF: Final[Mapping[str, str]] = {
 _logger = logging.getLogger(f"{_PACKAGE}auto_instrumentation._load")
 
 
-def library_to_wait_for(entry_point: EntryPoint, environ: Mapping[str, str]) -> str | None:
+def awaited_library(entry_point: EntryPoint, environ: Mapping[str, str]) -> str | None:
     """Return the package whose import the instrumentation at *entry_point* can wait for; None if it cannot wait."""
     library = _PACKAGE_OF.get(entry_point.name) if entry_point.module.startswith(_PACKAGE) else None
     if library is None or library in sys.modules or not is_enabled(environ):
