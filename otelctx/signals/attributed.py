@@ -23,6 +23,9 @@ from otelctx.signals.clean import PLAIN, TEXT
 SDK_LOGGER: Final = logging.getLogger("opentelemetry.sdk.trace")
 
 
+_ABSENT: Final = object()
+
+
 class Attributed(Span):
     """A span of the SDK's kind that has its attributes in a dict."""
 
@@ -102,7 +105,10 @@ class Attributed(Span):
             return False
         values = self._values
         if not values.keys().isdisjoint(attributes):
-            attributes = {k: value for k, value in attributes.items() if k not in values or values[k] == old.get(k)}
+            # One look: another thread may take a value out between two, to put its own in.
+            attributes = {
+                k: value for k, value in attributes.items() if values.get(k, _ABSENT) in (_ABSENT, old.get(k))
+            }
         self.set_attributes(attributes)
         return True
 
