@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test oldest matrix soak bench-boundaries bench-privacy bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test native oldest matrix soak bench-boundaries bench-privacy bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ test: $(READY) ## run the tests; ARGS="-k name" narrows them
 
 matrix: $(READY) ## run every claim on every boundary, and print the table to docs/boundaries.md
 	@$(BIN)/python -m tests.conformance
+
+native: $(VENV)/.native ## compile the twins of the hottest functions beside their sources; OTELCTX_NATIVE=0 runs without them
+	@$(BIN)/python hatch_build.py
+
+$(VENV)/.native: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group native
+	@touch $@
 
 oldest: $(READY) ## run the tests of the lower floors with the oldest OpenTelemetry that is supported
 	@$(BIN)/python tests/packaging/oldest.py $(ARGS)

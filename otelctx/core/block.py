@@ -19,11 +19,13 @@ from opentelemetry.context import Context
 from otelctx.core import generator_context
 from otelctx.core.here import NOWHERE, enter, raw_context, reset_context
 from otelctx.core.steps import driven, wrapper_of
+from otelctx.native import compiled
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@compiled
 def restore(token: Token[Context]) -> None:
     """
     Put back the Context that was current before *token*'s.
@@ -39,8 +41,9 @@ def restore(token: Token[Context]) -> None:
         generator_context.end(token)
 
 
-class Block(ABC):
-    """A block that runs under a Context of its own."""
+@compiled
+class Entering(ABC):
+    """What is entered by making a Context current, and left by putting back the one from before."""
 
     __slots__ = ("_token",)
 
@@ -51,10 +54,6 @@ class Block(ABC):
     @abstractmethod
     def _context(self) -> Context:
         """Return the Context for the block that is entered here and now."""
-
-    @abstractmethod
-    def _again(self) -> Block:
-        """Return a new block like this one."""
 
     def __enter__(self) -> None:
         """Make the block's Context current."""
@@ -69,6 +68,16 @@ class Block(ABC):
         token, self._token = self._token, None
         if token is not None:
             restore(token)
+
+
+class Block(Entering):
+    """A block that runs under a Context of its own."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _again(self) -> Block:
+        """Return a new block like this one."""
 
     async def __aenter__(self) -> None:
         """Make the block's Context current."""

@@ -111,6 +111,11 @@ def end(token: Token[Context]) -> bool:
     return token.var.get() is not context
 
 
+def is_plain(frame: FrameType) -> bool:
+    """Tell whether *frame* enters its blocks for itself, whenever it runs, and is no generator's."""
+    return not frame.f_code.co_flags & _GENERATOR and frame.f_globals.get("__name__") not in _HELPERS
+
+
 def generator_of(frame: FrameType | None) -> FrameType | None:
     """Return *frame* of the generator that enters a block there, or None where it is no generator."""
     while frame is not None:

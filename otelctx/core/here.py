@@ -15,6 +15,7 @@ from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from otelctx.core.generator_context import GeneratorContext, generator_of
+from otelctx.native import compiled
 
 NOWHERE: Final = Context()
 _MOST_KINDS: Final = 64
@@ -51,6 +52,7 @@ reset_context: Final = CURRENT.reset
 put: Final = dict[Any, Any].__setitem__
 
 
+@compiled
 def here() -> Context:
     """Return the Context that is current."""
     context = raw_context(NOWHERE)
@@ -61,6 +63,7 @@ def here() -> Context:
 _kinds: set[type] = {type(INVALID_SPAN)}
 
 
+@compiled
 def enter(context: Context, depth: int = 1) -> Token[Context]:
     """
     Make *context* current, and return the token to put back what was.
@@ -79,6 +82,7 @@ def enter(context: Context, depth: int = 1) -> Token[Context]:
     return _make_current(context)
 
 
+@compiled
 def enter_own(context: Context) -> Token[Context]:
     """
     Make *context* current as `enter` does, for code that is no generator and is called by none.
@@ -90,6 +94,7 @@ def enter_own(context: Context) -> Token[Context]:
     return _make_current(context)
 
 
+@compiled
 def span_in(context: Context) -> Span:
     """Return the span of *context*, or the invalid one."""
     span: Any = context.get(SPAN_KEY)
@@ -103,6 +108,7 @@ def span_in(context: Context) -> Span:
     return span
 
 
+@compiled
 def with_span(context: Context, span: Span) -> Context:
     """Return *context* with *span* as its span, copied once."""
     result = Context(context)

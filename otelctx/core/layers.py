@@ -9,7 +9,7 @@ copy of anything to keep in step. Its mapping shows remote fields only; a local 
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Any, Final
 
 from otelctx.core.fields import Field, is_token
@@ -18,11 +18,12 @@ from otelctx.core.registry import registry
 from otelctx.core.reports import report
 from otelctx.core.request import Request, without
 from otelctx.core.values import wire_text
+from otelctx.native import compiled
 
 ABSENT: Final = object()
 
 # Of a link that binds nothing; never written to.
-_NONE: Final[dict[str, Any]] = {}
+NONE: Final[dict[str, Any]] = {}
 
 # A deeper chain is folded into one link, so that code which adds baggage in a loop stays linear.
 MAX_DEPTH: Final = 64
@@ -32,9 +33,10 @@ def _texts(values: Mapping[str, object], fields: Iterable[Field]) -> dict[str, s
     return {field.baggage_key: wire_text(value) for field in fields if (value := values.get(field.name)) is not None}
 
 
-class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
+@compiled
+class Link(dict[str, object]):
     """
-    One link of the chain.
+    One link of the chain, and what is asked of it most.
 
     Attributes:
         request: the cell at the end of the chain, or None outside any request.
@@ -47,12 +49,14 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
 
     __slots__ = ("bound", "depth", "members", "near", "parent", "request")
 
+    _fold: Callable[[], None]
+
     def __init__(
         self,
         request: Request | None,
-        parent: Layer | None = None,
-        bound: dict[str, object] = _NONE,
-        members: dict[str, str | None] = _NONE,
+        parent: Link | None = None,
+        bound: dict[str, object] = NONE,
+        members: dict[str, str | None] = NONE,
     ) -> None:
         """Put a link on *parent*; it takes *bound* and *members* over."""
         self.request = request
@@ -64,9 +68,45 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
             self._fold()
         # What is written in a task outside any request counts more than what is bound around it: `find` is asked then.
         if type(request) is not Request:
-            self.near = _NONE
+            self.near = NONE
         else:
             self.near = self.bound if self.bound or self.parent is not None else request.values
+
+    def find(self, name: str) -> object:
+        """Return the value of *name* as seen from here, None where it is hidden, or `ABSENT`."""
+        layer: Link | None = self
+        while layer is not None:
+            # One look-up: `write` may take the name off between two, from another thread.
+            value = layer.bound.get(name, ABSENT)
+            if value is not ABSENT:
+                return value
+            layer = layer.parent
+        request = self.request
+        return ABSENT if request is None else request.values.get(name, ABSENT)
+
+    def write(self, changes: Mapping[str, object]) -> None:
+        """
+        Make *changes* to the request, and take their names off every binding around this place.
+
+        In this order: another thread in the same place sees the value from before or the new one, never an outer one.
+        """
+        request = self.request
+        if request is None:
+            raise LookupError("There is no request here to write to")
+        request.write(changes)
+        layer: Link | None = self
+        while layer is not None:
+            if layer.bound:
+                without(layer.bound, changes)
+            layer = layer.parent
+
+
+class Layer(Link):  # noqa: PLW1641 - like any dict, it has no hash
+    """One link of the chain, as OpenTelemetry and all the others see it."""
+
+    __slots__ = ()
+
+    parent: Layer | None
 
     def _fold(self) -> None:
         self.bound, self.members = self._merged()
@@ -90,18 +130,6 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
         return chain
 
     # What otelctx asks.
-
-    def find(self, name: str) -> object:
-        """Return the value of *name* as seen from here, None where it is hidden, or `ABSENT`."""
-        layer: Layer | None = self
-        while layer is not None:
-            # One look-up: `write` may take the name off between two, from another thread.
-            value = layer.bound.get(name, ABSENT)
-            if value is not ABSENT:
-                return value
-            layer = layer.parent
-        request = self.request
-        return ABSENT if request is None else request.values.get(name, ABSENT)
 
     def visible(self) -> dict[str, object]:
         """Return all values by name as seen from here; None where one is hidden."""
@@ -142,22 +170,6 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
             members.update(_texts(values, declared.behind))
         return members
 
-    def write(self, changes: Mapping[str, object]) -> None:
-        """
-        Make *changes* to the request, and take their names off every binding around this place.
-
-        In this order: another thread in the same place sees the value from before or the new one, never an outer one.
-        """
-        request = self.request
-        if request is None:
-            raise LookupError("There is no request here to write to")
-        request.write(changes)
-        layer: Layer | None = self
-        while layer is not None:
-            if layer.bound:
-                without(layer.bound, changes)
-            layer = layer.parent
-
     def on(self, request: Request, without_names: Iterable[str] = ()) -> Layer:
         """Return one link on *request* that shows what this chain does, but for the bindings of *without_names*."""
         bound, members = self._merged()
@@ -183,12 +195,12 @@ class Layer(dict[str, object]):  # noqa: PLW1641 - like any dict, it has no hash
             self._bind(field.name, None if value is None else field.accept(value))
 
     def _give(self, key: str, text: str | None) -> None:
-        if self.members is _NONE:
+        if self.members is NONE:
             self.members = {}
         self.members[key] = text
 
     def _bind(self, name: str, value: object) -> None:
-        if self.bound is _NONE:
+        if self.bound is NONE:
             self.bound = {}
         self.bound[name] = value
         if type(self.request) is Request:

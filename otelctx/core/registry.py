@@ -26,6 +26,7 @@ class Registry:
         ahead, behind: the remote fields, the most important first, that leave before and after undeclared members.
         in_logs, in_spans, in_metrics: what shows there, by field name.
         on_wire: what travels, by baggage key.
+        plain: by name, how long the text of a field may be that asks for nothing else.
         stamped: the names that every log record has, without values.
         shows_undeclared: whether logs and spans have what no field declares.
     """
@@ -43,6 +44,7 @@ class Registry:
         "in_spans",
         "on_metrics",
         "on_wire",
+        "plain",
         "shows_undeclared",
         "stamped",
         "strict",
@@ -68,6 +70,9 @@ class Registry:
         self.behind = tuple(field for field in remote if field.priority < 0)
         self.headers = _unique("header", ((field.header, field) for field in declared if field.header))
         _unique("attribute", ((field.attribute_name, field) for field in declared))
+        self.plain = {
+            field.name: field.max_length for field in declared if field.type is str and field.validate is None
+        }
         self.generated = tuple(field for field in declared if field.generate)
         self.echoed = tuple(field for field in declared if field.echo)
         self.in_logs = _view("logs", self.by_name, lambda field: field.log, only)

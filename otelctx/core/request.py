@@ -14,6 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanContext
 
 from otelctx.core.redaction import Memo, View
 from otelctx.core.registry import Registry, registry
+from otelctx.native import compiled
 
 GENERATED: Final = "generated"
 RECEIVED: Final = "received"
@@ -23,11 +24,12 @@ Showing: TypeAlias = Callable[[Mapping[str, object], View, Memo], Mapping[str, V
 Listener = Callable[["Request", Mapping[str, object], Mapping[str, object]], None]
 
 
-_FRESH: Final = object()
+FRESH: Final = object()
 # Of requests that have none; never written to.
-_NOTHING: Final[Mapping[str, Any]] = {}
+NOTHING: Final[Mapping[str, Any]] = {}
 
 
+@compiled
 class Request:
     """
     The values of one unit of work.
@@ -77,13 +79,13 @@ class Request:
     def __init__(
         self,
         values: dict[str, object] | None = None,
-        carried: Mapping[str, str] = _NOTHING,
+        carried: Mapping[str, str] = NOTHING,
         properties: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """Open a request that starts with *values*, received from elsewhere, and generates what is missing."""
         self.values: dict[str, object] = {} if values is None else values
         self.carried = carried
-        self.properties = _NOTHING if properties is None else properties
+        self.properties = NOTHING if properties is None else properties
         self.link: SpanContext | None = None
         self.former: Mapping[str, object] | None = None
         self.broken_seal: tuple[str, str] | None = None
@@ -94,7 +96,7 @@ class Request:
         self.served = False
         self.writes = 0
         self.listeners: tuple[Listener, ...] = ()
-        self.version = _FRESH
+        self.version = FRESH
         self._shown: tuple[tuple[object, object, View, Mapping[str, Any]], ...] = ()
         self.origins: dict[str, str] = dict.fromkeys(self.values, RECEIVED)
         for field in registry().generated:
@@ -143,7 +145,7 @@ class AmbientRequest(Request):
         """Start with what the task that started this one had, or with nothing."""
         super().__init__(
             None if outer is None else outer.values.copy(),
-            _NOTHING if outer is None else {**outer.carried},
+            NOTHING if outer is None else {**outer.carried},
             None if outer is None else outer.properties,
         )
         self.written: set[str] = set()
@@ -156,6 +158,7 @@ class AmbientRequest(Request):
         super().write(changes)
 
 
+@compiled
 def accepted(values: Mapping[str, object]) -> dict[str, object]:
     """
     Return *values* as their fields hold them, and None for those that do not fit: no value beats a wrong one.
@@ -166,7 +169,11 @@ def accepted(values: Mapping[str, object]) -> dict[str, object]:
     declared = registry()
     by_name = declared.by_name
     result: dict[str, object] = {}
+    plain = declared.plain
     for name, value in values.items():
+        if type(value) is str and len(value) <= plain.get(name, -1) and value.isprintable():
+            result[name] = value
+            continue
         field = by_name.get(name)
         if field is None:
             declared.check(name)

@@ -17,8 +17,9 @@ from opentelemetry.context import Context, create_key
 from otelctx.core.here import CURRENT, NOWHERE, here, put
 from otelctx.core.layers import Layer
 from otelctx.core.request import AmbientRequest, Request
+from otelctx.native import compiled
 
-_LAYER_KEY: Final = create_key("otelctx-layer")
+LAYER_KEY: Final = create_key("otelctx-layer")
 # Public API only: the one key that `set_baggage` writes.
 BAGGAGE_KEY: Final = next(iter(baggage.set_baggage("k", "v", Context())))
 
@@ -38,12 +39,16 @@ class _Ambient:
 _ambient: ContextVar[_Ambient | None] = ContextVar("otelctx_ambient_request", default=None)
 
 
+@compiled
 def layer_in(context: Context) -> Layer | None:
     """Return the innermost layer of *context*, or None where neither a request nor baggage is."""
     found = context.get(BAGGAGE_KEY)
-    if type(found) is Layer:
-        return found
-    kept = context.get(_LAYER_KEY)
+    return found if type(found) is Layer else derived_layer_in(context, found)
+
+
+def derived_layer_in(context: Context, found: object) -> Layer | None:
+    """Return the layer of *context*, where other code has *found* for the baggage, or none."""
+    kept = context.get(LAYER_KEY)
     outer = kept if type(kept) is Layer else None
     if found is None:
         return outer
@@ -67,6 +72,7 @@ def current_layer(context: Context | None = None) -> Layer | None:
     return layer_here(here())
 
 
+@compiled
 def layer_here(context: Context) -> Layer | None:
     """Return the layer that code sees here, where *context* is what is current."""
     layer = context.get(BAGGAGE_KEY)
@@ -94,14 +100,15 @@ def current_request(context: Context | None = None) -> Request | None:
     return None if layer is None else layer.request
 
 
+@compiled
 def with_layer(context: Context, layer: Layer | None) -> Context:
     """Return *context* with *layer* in the place of what it had; None leaves neither a request nor baggage."""
     result = Context(context)
     if layer is None:
-        dict.pop(result, _LAYER_KEY, None)
+        dict.pop(result, LAYER_KEY, None)
         dict.pop(result, BAGGAGE_KEY, None)
     else:
-        put(result, _LAYER_KEY, layer)
+        put(result, LAYER_KEY, layer)
         put(result, BAGGAGE_KEY, layer)
     return result
 

@@ -20,11 +20,13 @@ from otelctx.core.registry import registry
 from otelctx.core.request import AmbientRequest, Request, accepted
 from otelctx.core.state import BAGGAGE_KEY, ambient_layer, current_layer, layer_here, with_layer
 from otelctx.core.watching import value_missing
+from otelctx.native import compiled
 
 _logger = logging.getLogger("otelctx")
 _UNSET: Final = object()
 
 
+@compiled
 def get(name: str, default: object = _UNSET) -> object:
     """
     Return the value of field *name* here, else *default*, else the field's own default, else None.
@@ -47,6 +49,11 @@ def get(name: str, default: object = _UNSET) -> object:
             value = None
         if value is not None:
             return value
+    return found(name, default)
+
+
+def found(name: str, default: object = _UNSET) -> object:
+    """Return what `get` does, wherever it has to be looked for."""
     layer = current_layer()
     value = ABSENT if layer is None else layer.find(name)
     if value is not None and value is not ABSENT:

@@ -1,0 +1,51 @@
+# What the other twins know of these.
+
+cdef class Request:
+    cdef object __weakref__
+    cdef public dict values
+    cdef public object carried
+    cdef public object properties
+    cdef public dict origins
+    cdef public object link
+    cdef public object former
+    cdef public object broken_seal
+    cdef public object entry_span
+    cdef public dict hashes
+    cdef public object stamped
+    cdef public object sent
+    cdef public bint served
+    cdef public Py_ssize_t writes
+    cdef public tuple listeners
+    cdef public object version
+    cdef public tuple _shown
+
+    cdef int open(self, dict values, object carried, object properties) except -1
+
+
+cdef class Link(dict):
+    cdef public Request request
+    cdef public Link parent
+    cdef public dict bound
+    cdef public dict members
+    cdef public dict near
+    cdef public int depth
+
+    cdef int put(self, Request request, Link parent, dict bound, dict members) except -1
+
+
+cdef int load() except -1
+cdef object new_request(dict values, object carried, object properties)
+cdef object new_layer(Request request, Link parent, dict bound)
+cdef object declared_now()
+cdef bint is_plain_text(str text) noexcept
+cdef object raw_context()
+cdef bint is_layer(object found) noexcept
+cdef object baggage_of(object context)
+cdef object accept(object name, object value)
+cpdef object here()
+cpdef object enter_own(object context)
+cpdef object span_in(object context)
+cpdef object with_span(object context, object span)
+cpdef object with_layer(object context, object layer)
+cpdef object layer_in(object context)
+cpdef object layer_here(object context)
