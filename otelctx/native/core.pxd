@@ -29,13 +29,14 @@ cdef class Link(dict):
     cdef public dict members
     cdef public dict near
     cdef public int depth
+    cdef bint is_shared  # what is bound is a block's, which may enter it again
 
     cdef int put(self, Request request, Link parent, dict bound, dict members) except -1
 
 
 cdef int load() except -1
 cdef object new_request(dict values, object carried, object properties)
-cdef object new_layer(Request request, Link parent, dict bound)
+cdef Link new_layer(Request request, Link parent, dict bound)
 cdef object declared_now()
 cdef bint is_plain_text(str text) noexcept
 cdef object raw_context()
@@ -49,3 +50,5 @@ cpdef object with_span(object context, object span)
 cpdef object with_layer(object context, object layer)
 cpdef object layer_in(object context)
 cpdef object layer_here(object context)
+cpdef object restore(object token)
+cdef object entered(object context, object current)

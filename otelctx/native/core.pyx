@@ -160,11 +160,15 @@ cdef object made_current(object context):
 
 
 def enter(context, depth=1):
-    current = raw_context()
+    # No frame of Python's stands between here and who calls, however deep that is said to be.
+    return entered(context, raw_context())
+
+
+cdef object entered(object context, object current):
+    """Make *context* current where *current* is."""
     if type(context) is GeneratorContext or type(current) is GeneratorContext:
         return attach(context)
     if not in_plain_code():
-        # No frame of Python's stands between here and who calls, however deep that is said to be.
         frame = PyEval_GetFrame()
         if frame is not NULL:
             if generator_of(<object>frame) is not None:
@@ -181,7 +185,7 @@ cpdef object enter_own(object context):
     return made_current(context)
 
 
-def restore(token):
+cpdef object restore(object token):
     if type(raw_context()) is GeneratorContext and generator_end(token):
         return
     try:
@@ -381,12 +385,18 @@ cdef class Link(dict):
         while layer is not None:
             bound = layer.bound
             if bound:
+                if layer.is_shared:
+                    # Nothing of Python's runs in here, so nobody else writes in between.
+                    bound = PyDict_Copy(bound)
+                    layer.near = bound if layer.near is layer.bound else layer.near
+                    layer.bound = bound
+                    layer.is_shared = False
                 for name in changes:
                     bound.pop(name, None)
             layer = layer.parent
 
 
-cdef object new_layer(Request request, Link parent, dict bound):
+cdef Link new_layer(Request request, Link parent, dict bound):
     cdef Link layer = <Link>blank(LayerType, EMPTY)
     layer.put(request, parent, NONE if bound is None else bound, NONE)
     return layer
@@ -410,14 +420,15 @@ cdef class Entering:
     def __init__(self):
         pass
 
-    cdef object inside(self):
-        """Return the Context to enter."""
+    cdef object inside(self, object current):
+        """Return the Context to enter where *current* is."""
         return (<object>self)._context()
 
     def __enter__(self):
         if self._token is not None:
             raise RuntimeError(f"This {type(self).__name__} block is entered already; make a new one for each use")
-        self._token = enter(self.inside())
+        current = raw_context()
+        self._token = entered(self.inside(current), current)
 
     def __exit__(self, kind, error, traceback):
         token, self._token = self._token, None
@@ -436,12 +447,15 @@ cdef class Binding(Entering):
                 values[name] = fits
         self._values = values
 
-    cdef object inside(self):
+    cdef object inside(self, object current):
         cdef Request request
-        context = here()
+        cdef Link layer
+        context = current.seen_from_here() if type(current) is GeneratorContext else current
         outer = layer_here(context)
         request = None if outer is None else (<Link>outer).request
-        return with_layer(context, new_layer(request, outer, PyDict_Copy(self._values)))
+        layer = new_layer(request, outer, self._values)
+        layer.is_shared = True
+        return with_layer(context, layer)
 
     def _context(self):
-        return self.inside()
+        return self.inside(raw_context())
