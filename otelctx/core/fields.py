@@ -29,7 +29,7 @@ is_token: Final = re.compile(TCHARS).fullmatch
 _NOT_TEXT: Final = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What a request id may look like on the wire: no separators of headers, logs or shells in it.
-_is_request_id: Final = cast("Callable[[FieldValue], bool]", re.compile(r"[0-9A-Za-z._~:+/=@-]+").fullmatch)
+is_request_id: Final = cast("Callable[[FieldValue], bool]", re.compile(r"[0-9A-Za-z._~:+/=@-]+").fullmatch)
 
 _ARGUMENTS: Final = frozenset({"carrier", "nested", "peer"})
 
@@ -229,7 +229,7 @@ REQUEST_ID: Final = Field(
     header="x-request-id",
     echo=True,
     max_length=128,
-    validate=_is_request_id,
+    validate=is_request_id,
     generate=uuid7,
     priority=100,
 )

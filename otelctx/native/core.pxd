@@ -38,8 +38,10 @@ cdef int load() except -1
 cdef object new_request(dict values, object carried, object properties)
 cdef Link new_layer(Request request, Link parent, dict bound)
 cdef object declared_now()
-cdef bint is_plain_text(str text) noexcept
+cdef bint fits(object name, object value) except -1
 cdef object raw_context()
+cdef object blank_context()
+cdef object span_key()
 cdef bint is_layer(object found) noexcept
 cdef object baggage_of(object context)
 cdef object accept(object name, object value)

@@ -55,7 +55,20 @@ cdef extern from *:
         for (i = 0; i < length; i++) if (characters[i] < 0x20 || characters[i] > 0x7e) return 0;
         return 1;
     }
+    static int otelctx_is_plain_id(PyObject *text) {
+        Py_ssize_t i, length;
+        const Py_UCS1 *characters;
+        if (!PyUnicode_IS_COMPACT_ASCII(text) || (length = PyUnicode_GET_LENGTH(text)) == 0) return 0;
+        characters = PyUnicode_1BYTE_DATA(text);
+        for (i = 0; i < length; i++) {
+            Py_UCS1 c = characters[i], letter = c | 0x20;
+            if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && (c == 0 || !strchr("._~:+/=@-", c)))
+                return 0;
+        }
+        return 1;
+    }
     """
+    bint is_plain_id "otelctx_is_plain_id"(object text) noexcept
     bint in_plain_code "otelctx_in_plain_code"() noexcept
     void mark_plain "otelctx_mark_plain"() noexcept
     bint is_plain_ascii "otelctx_is_plain_ascii"(object text) noexcept
@@ -65,7 +78,7 @@ cdef extern from *:
 cdef object CURRENT, NOWHERE, SPAN_KEY, BAGGAGE_KEY, LAYER_KEY, INVALID_SPAN, FRESH, ABSENT
 cdef object UNSET = object()
 cdef object Context, GeneratorContext, Span, LayerType
-cdef object attach, get_current, generator_of, generator_end, is_plain, layer_in_slowly, current_layer_of, found_slowly
+cdef object attach, get_current, generator_of, generator_end, is_plain, is_request_id, layer_in_slowly, current_layer_of, found_slowly
 cdef dict NONE, registry_module
 cdef object NOTHING
 cdef str RECEIVED, GENERATED
@@ -77,6 +90,7 @@ cdef set span_kinds = set()
 # What is declared now, and two of its indexes.
 cdef object declared = None
 cdef dict plain_lengths = {}
+cdef dict lengths_of_ids = {}
 cdef dict fields_by_name = {}
 
 
@@ -84,14 +98,14 @@ cdef int load() except -1:
     """Take what Python has, when it is first needed: this is imported before all of it."""
     global CURRENT, NOWHERE, SPAN_KEY, BAGGAGE_KEY, LAYER_KEY, INVALID_SPAN, FRESH, ABSENT
     global Context, GeneratorContext, Span, LayerType, attach, get_current, generator_of, generator_end
-    global is_plain, layer_in_slowly, current_layer_of, found_slowly, NONE, NOTHING, registry_module
+    global is_plain, is_request_id, layer_in_slowly, current_layer_of, found_slowly, NONE, NOTHING, registry_module
     global RECEIVED, GENERATED, MAX_DEPTH, is_loaded, is_variable
     from contextvars import ContextVar
 
     from opentelemetry import context as of_context
     from opentelemetry import trace
 
-    from otelctx.core import generator_context, layers, registry, request, state, verbs
+    from otelctx.core import fields, generator_context, layers, registry, request, state, verbs
     from otelctx.core import here as of_here
 
     CURRENT, NOWHERE, SPAN_KEY = of_here.CURRENT, of_here.NOWHERE, of_here.SPAN_KEY
@@ -104,7 +118,7 @@ cdef int load() except -1:
     FRESH, NOTHING, RECEIVED, GENERATED = request.FRESH, request.NOTHING, request.RECEIVED, request.GENERATED
     layer_in_slowly, current_layer_of = state.derived_layer_in, state.current_layer_of
     found_slowly = verbs.found
-    registry_module = vars(registry)
+    registry_module, is_request_id = vars(registry), fields.is_request_id
     is_variable = isinstance(CURRENT, ContextVar)
     is_loaded = True
     return 0
@@ -118,11 +132,16 @@ cdef inline int loaded() except -1:
 
 cdef object declared_now():
     """Return the registry of now."""
-    global declared, plain_lengths, fields_by_name
+    global declared, plain_lengths, lengths_of_ids, fields_by_name
     loaded()
     cdef object now = registry_module["_active"]
     if now is not declared:
         plain_lengths, fields_by_name, declared = now.plain, now.by_name, now
+        lengths_of_ids = {
+            field.name: field.max_length
+            for field in now.by_name.values()
+            if field.type is str and field.validate is is_request_id
+        }
     return now
 
 
@@ -221,6 +240,16 @@ cdef object copied(object context):
     return result
 
 
+cdef object blank_context():
+    loaded()
+    return blank(Context, EMPTY)
+
+
+cdef object span_key():
+    loaded()
+    return SPAN_KEY
+
+
 cpdef object with_span(object context, object span):
     loaded()
     result = copied(context)
@@ -254,14 +283,21 @@ cpdef object layer_here(object context):
     return current_layer_of(layer_in(context))
 
 
-cdef bint is_plain_text(str text) noexcept:
-    return is_plain_ascii(text)
+cdef bint fits(object name, object value) except -1:
+    """Tell whether *value* is held as it is by the field of *name*, and asks for no closer look."""
+    cdef PyObject *limit
+    if type(value) is not str:
+        return False
+    limit = PyDict_GetItemWithError(plain_lengths, name)
+    if limit is not NULL:
+        return len(<str>value) <= <Py_ssize_t>(<object>limit) and is_plain_ascii(value)
+    limit = PyDict_GetItemWithError(lengths_of_ids, name)
+    return limit is not NULL and len(<str>value) <= <Py_ssize_t>(<object>limit) and is_plain_id(value)
 
 
 cdef object accept(object name, object value):
     """Return *value* as the field of *name* holds it, where `declared_now` was called; raises as `accepted` does."""
-    cdef PyObject *limit = PyDict_GetItemWithError(plain_lengths, name)
-    if limit is not NULL and type(value) is str and len(<str>value) <= <Py_ssize_t>(<object>limit) and is_plain_ascii(value):
+    if fits(name, value):
         return value
     field = fields_by_name.get(name)
     if field is None:

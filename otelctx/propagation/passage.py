@@ -46,14 +46,14 @@ class Passage:
 
     def __enter__(self) -> None:
         """Let propagators know the destination."""
-        self._token = _current.set(self)
+        self._token = CURRENT.set(self)
 
     def __exit__(self, *_: object) -> None:
         """Let them forget it."""
         token, self._token = self._token, None
         try:
             if token is not None:
-                _current.reset(token)
+                CURRENT.reset(token)
         except ValueError:  # left in another context, where nothing was changed
             return
 
@@ -82,7 +82,7 @@ def text_of(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-_current: Final[ContextVar[Passage | None]] = ContextVar("otelctx_passage", default=None)
+CURRENT: Final[ContextVar[Passage | None]] = ContextVar("otelctx_passage", default=None)
 
 
 class _IntoPassage(Setter[Any]):
@@ -114,13 +114,13 @@ class _Noting(Setter[Any]):
 
 def open_passage() -> Passage | None:
     """Return the passage that is open here, if one is."""
-    passage = _current.get()
+    passage = CURRENT.get()
     return passage if passage is not None and passage.is_open else None
 
 
 def outbound(setter: Setter[CarrierT]) -> tuple[Decision, Setter[CarrierT]]:
     """Return what may leave here, and the setter that writes it."""
-    passage = _current.get()
+    passage = CURRENT.get()
     if passage is None or not passage.is_open:
         return undirected(), setter
     return passage.decision, setter if setter is into_passage else _Noting(passage, setter)

@@ -17,17 +17,13 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from otelctx.core.here import here, span_in
 from otelctx.core.registry import registry
-from otelctx.core.state import layer_here, layer_in
 from otelctx.propagation.carriers import BAGGAGE
-from otelctx.propagation.forms import form_of
 from otelctx.propagation.jaeger_baggage import with_jaeger_baggage
-from otelctx.propagation.outgoing import outgoing_context
-from otelctx.propagation.overflow import tell_left_out
-from otelctx.propagation.passage import outbound, unwritable
+from otelctx.propagation.passage import unwritable
 from otelctx.propagation.receiving import received
-from otelctx.propagation.trace_context import TRACEPARENT, TRACESTATE, write_span
+from otelctx.propagation.sending import sent
+from otelctx.propagation.trace_context import TRACEPARENT, TRACESTATE
 
 
 class OtelctxPropagator(TextMapPropagator):
@@ -72,24 +68,7 @@ class OtelctxPropagator(TextMapPropagator):
         Where that is, the passage says that is open here; by default nothing but the span goes to nowhere known.
         """
         try:
-            decision, setter = outbound(setter)
-            if not decision.trace:
-                return
-            if self._others:
-                limited = outgoing_context(context, decision)
-                for other in self._others:
-                    _inject(other, carrier, limited, setter)
-            place = here() if context is None else context
-            write_span(span_in(place), carrier, setter)
-            layer = layer_here(place) if context is None else layer_in(place)
-            if layer is not None:
-                baggage, headers, left_out = form_of(layer, decision)
-                if baggage:
-                    setter.set(carrier, BAGGAGE, baggage)
-                for name, text in headers:
-                    setter.set(carrier, name, text)
-                if left_out:
-                    tell_left_out(left_out, context)
+            sent(carrier, context, setter, self._others)
         except Exception:  # noqa: BLE001 - a carrier's setter is other people's code
             unwritable(carrier)
 
@@ -98,10 +77,3 @@ class OtelctxPropagator(TextMapPropagator):
         """The names of all headers that `inject` may set."""
         others = [name for other in self._others for name in other.fields]
         return {*others, TRACEPARENT, TRACESTATE, BAGGAGE, *registry().headers}
-
-
-def _inject(other: TextMapPropagator, carrier: CarrierT, context: Context | None, setter: Setter[CarrierT]) -> None:
-    try:
-        other.inject(carrier, context, setter)
-    except Exception:  # noqa: BLE001 - what it cannot write, ours and the next may all the same
-        unwritable(carrier)

@@ -16,6 +16,7 @@ from otelctx.core.layers import Layer
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import baggage_in, with_layer
+from otelctx.native import compiled
 from otelctx.propagation import codec
 from otelctx.propagation.admission import admitted, not_continued
 from otelctx.propagation.carriers import BAGGAGE, headers_in, unreadable
@@ -28,6 +29,7 @@ from otelctx.propagation.trace_context import remote_span
 _NONE: Final[Mapping[str, str]] = {}
 
 
+@compiled
 def received(
     carrier: CarrierT,
     context: Context | None,

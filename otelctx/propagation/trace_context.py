@@ -35,7 +35,8 @@ _PLAIN: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-
 _USUAL_STATE: Final = 512
 _MOST_FLAGS: Final = 0xFF
 _TEXTS_OF_FLAGS: Final = tuple(f"{flags:02x}" for flags in range(_MOST_FLAGS + 1))
-_FLAGS: Final = {text: TraceFlags(flags) for flags, text in enumerate(_TEXTS_OF_FLAGS)}
+FLAGS: Final = tuple(TraceFlags(flags) for flags in range(_MOST_FLAGS + 1))
+_BY_TEXT: Final = dict(zip(_TEXTS_OF_FLAGS, FLAGS, strict=True))
 
 _opentelemetrys: Final = TraceContextTextMapPropagator()
 
@@ -52,7 +53,7 @@ def remote_span(headers: Mapping[str, Sequence[str]], carrier: CarrierT, getter:
     trace_id, span_id, flags = found.groups()
     state = DEFAULT_TRACE_STATE if states is None else TraceState.from_header([*states])
     # Past the constructor, which asks whether the ids are valid: these are.
-    remote = tuple.__new__(SpanContext, (int(trace_id, 16), int(span_id, 16), True, _FLAGS[flags], state, True))
+    remote = tuple.__new__(SpanContext, (int(trace_id, 16), int(span_id, 16), True, _BY_TEXT[flags], state, True))
     return NonRecordingSpan(remote)
 
 

@@ -40,7 +40,7 @@ def is_followed() -> bool:
 def undirected() -> Decision:
     """Return what may leave where no destination is named; where a gate follows, the trace alone."""
     decision = policy().unknown
-    return _TRACE_ONLY if decision.fields and _sender() in _followed else decision
+    return _TRACE_ONLY if decision.fields and _followed and _sender() in _followed else decision
 
 
 def withheld() -> None:

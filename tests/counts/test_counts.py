@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.in_python import is_compiled
+
 # Before 3.12 each comprehension is a call of its own.
 MOST_CALLS = 150 if sys.version_info >= (3, 12) else 165
 # Of logging: its handler takes one to write the line, and one to flush it.
@@ -46,7 +48,8 @@ def test_locks(counted: Any) -> None:
 
 
 def test_contexts_that_are_made(counted: Any) -> None:
-    assert 1 <= counted["contexts"] <= MOST_CONTEXTS
+    # A compiled twin makes them without a call that could be counted.
+    assert (0 if is_compiled() else 1) <= counted["contexts"] <= MOST_CONTEXTS
 
 
 def test_blocks_of_memory_that_a_request_in_flight_holds(counted: Any) -> None:
