@@ -154,8 +154,7 @@ cdef dict headers_in(object carrier, object getter):
                 text = <object>value
                 if type(text) is not str:
                     return None
-                if text:
-                    found[name] = text
+                found[name] = text
         return found
     read = getattr(kind, "otelctx_headers", None)
     if read is None:
