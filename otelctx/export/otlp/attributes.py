@@ -14,10 +14,12 @@ from typing import Any, Final
 from otelctx.core.reports import report
 from otelctx.export.otlp.values import key_value, text_header
 from otelctx.export.otlp.wire import LENGTH, length_delimited, tag, utf8
+from otelctx.native import compiled
 
 _TEXT: Final = frozenset({str})
 
 
+@compiled
 class AttributeEncoder:
     """Encodes the attributes of each message of one kind in a batch."""
 

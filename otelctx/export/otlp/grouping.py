@@ -15,6 +15,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from otelctx.core.reports import report
 from otelctx.export.otlp.attributes import AttributeEncoder
 from otelctx.export.otlp.wire import LENGTH, length_delimited, tag, text_field, varint
+from otelctx.native import compiled
 
 # ExportTraceServiceRequest, ExportLogsServiceRequest, ExportMetricsServiceRequest
 _RESOURCE_RECORDS: Final = tag(1, LENGTH)
@@ -58,6 +59,7 @@ class Record(Protocol):
 
 
 RecordT = TypeVar("RecordT", bound=Record)
+RecordT_contra = TypeVar("RecordT_contra", contravariant=True)
 
 
 class _Around(NamedTuple):
@@ -107,18 +109,27 @@ class Groups:
         return b"".join(request)
 
 
+class Encoder(Protocol[RecordT_contra]):
+    """Encodes the records of one batch."""
+
+    def encode(self, record: RecordT_contra, /) -> bytes:
+        """Return the body of the message for *record*."""
+        ...
+
+
 def _one(_: object) -> int:
     return 1
 
 
+@compiled
 def encode_each(
     records: Iterable[RecordT],
-    encode: Callable[[RecordT], bytes],
+    encoder: Encoder[RecordT],
     refused: Refused,
     items_of: Callable[[RecordT], int] = _one,
 ) -> bytes:
     """
-    Return the request with the *records*, each the message that *encode* returns.
+    Return the request with the *records*, each the message that *encoder* makes of it.
 
     One that cannot be encoded is left out, and *refused* is told how many items it had; the others are to arrive.
     """
@@ -128,7 +139,7 @@ def encode_each(
     resource = scope = group = None
     for record in records:
         try:
-            body = encode(record)
+            body = encoder.encode(record)
             if group is None or record.resource is not resource or record.instrumentation_scope is not scope:
                 resource, scope = record.resource, record.instrumentation_scope
                 group = groups.records_of(resource, scope)

@@ -27,6 +27,7 @@ from otelctx.export.otlp.wire import (
     uint32_field,
     varint,
 )
+from otelctx.native import compiled
 
 _TIME: Final = tag(1, FIXED64)
 _SEVERITY_NUMBER: Final = tag(2, VARINT)
@@ -40,7 +41,7 @@ _SPAN_ID: Final = tag(10, LENGTH) + varint(8)
 _OBSERVED_TIME: Final = tag(11, FIXED64)
 _EVENT_NAME: Final = tag(12, LENGTH)
 # The ids of members are quicker to look up than they are, whose hash is a call.
-_SEVERITIES: Final = {id(severity): uint32_field(_SEVERITY_NUMBER, severity.value) for severity in SeverityNumber}
+SEVERITIES: Final = {id(severity): uint32_field(_SEVERITY_NUMBER, severity.value) for severity in SeverityNumber}
 
 
 def encode_logs(records: Sequence[ReadableLogRecord], refused: Refused = report_refused) -> bytes:
@@ -51,15 +52,17 @@ def encode_logs(records: Sequence[ReadableLogRecord], refused: Refused = report_
         records: what the SDK hands to an exporter.
         refused: told of each record that cannot be encoded and is left out.
     """
-    return encode_each(records, _LogEncoder().encode, refused)
+    return encode_each(records, LogEncoder(), refused)
 
 
-class _LogEncoder:
+@compiled
+class LogEncoder:
     """Encodes the log records of one batch."""
 
     __slots__ = ("_attributes", "_severity_texts")
 
     def __init__(self) -> None:
+        """Begin with nothing known."""
         self._attributes = AttributeEncoder(_ATTRIBUTES)
         self._severity_texts: dict[str | None, bytes] = {}
 
@@ -69,7 +72,7 @@ class _LogEncoder:
         parts: list[bytes] = []
         if record.timestamp:
             parts += (_TIME, fixed64(record.timestamp))
-        parts.append(_SEVERITIES.get(id(record.severity_number), b""))
+        parts.append(SEVERITIES.get(id(record.severity_number), b""))
         text = record.severity_text
         if text not in self._severity_texts:
             self._severity_texts[text] = text_field(_SEVERITY_TEXT, text)

@@ -42,7 +42,7 @@ def encode_metrics(data: MetricsData, refused: Refused = report_refused) -> byte
         data: what the SDK hands to an exporter.
         refused: told of data points that cannot be encoded and are left out.
     """
-    return encode_each(_metrics_of(data), _MetricEncoder(refused).encode, refused, _points_of)
+    return encode_each(_metrics_of(data), _MetricEncoder(refused), refused, _points_of)
 
 
 class _From(NamedTuple):

@@ -32,6 +32,7 @@ from otelctx.export.otlp.wire import (
     uint32_field,
     varint,
 )
+from otelctx.native import compiled
 
 # The same in all three kinds of points; an exemplar has its time there too.
 _START: Final = tag(2, FIXED64)
@@ -73,6 +74,7 @@ _EXEMPLAR_INT: Final = tag(6, FIXED64)
 _EXEMPLAR_ATTRIBUTES: Final = 7
 
 
+@compiled
 class PointEncoder:
     """Encodes the data points of one batch."""
 

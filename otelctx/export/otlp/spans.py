@@ -29,6 +29,7 @@ from otelctx.export.otlp.wire import (
     uint32_field,
     varint,
 )
+from otelctx.native import compiled
 
 # Span. An id is a field of known length: its tag here is with the length.
 _TRACE_ID: Final = tag(1, LENGTH) + varint(16)
@@ -61,7 +62,7 @@ _MESSAGE: Final = tag(2, LENGTH)
 _CODE: Final = tag(3, VARINT)
 
 # Members of an enum are there for good; their ids are quicker to look up than they are, whose hash is a call.
-_KINDS: Final = {id(kind): _KIND + varint(kind.value + 1) for kind in SpanKind}
+KINDS: Final = {id(kind): _KIND + varint(kind.value + 1) for kind in SpanKind}
 _CODES: Final = {id(code): _CODE + varint(code.value) if code.value else b"" for code in StatusCode}
 # SpanFlags: it is known whether the parent, or the span linked to, is remote; and it is.
 _LOCAL_BITS: Final = fixed32(0x100)
@@ -82,10 +83,11 @@ def encode_spans(spans: Sequence[ReadableSpan], refused: Refused = report_refuse
         spans: what the SDK hands to an exporter.
         refused: told of each span that cannot be encoded and is left out.
     """
-    return encode_each(spans, _SpanEncoder().encode, refused)
+    return encode_each(spans, SpanEncoder(), refused)
 
 
-class _SpanEncoder:
+@compiled
+class SpanEncoder:
     """Encodes the spans of one batch."""
 
     __slots__ = (
@@ -99,6 +101,7 @@ class _SpanEncoder:
     )
 
     def __init__(self) -> None:
+        """Begin with nothing known."""
         self._attributes = AttributeEncoder(_ATTRIBUTES)
         self._event_attributes = AttributeEncoder(_EVENT_ATTRIBUTES)
         self._link_attributes = AttributeEncoder(_LINK_ATTRIBUTES)
@@ -152,7 +155,7 @@ class _SpanEncoder:
             before_parent_id,
             parent_id,
             name_field,
-            _KINDS[id(kind)],
+            KINDS[id(kind)],
             times,
         ]
         self._attributes.add_to(parts, attributes)
@@ -165,7 +168,7 @@ class _SpanEncoder:
             parts += [length_delimited(_LINKS, self._link(link)) for link in links]
             parts.append(uint32_field(_DROPPED_LINKS, dropped_links))
         if status is not self._status:
-            self._status_field, self._status = _status(status), status
+            self._status_field, self._status = status_field(status), status
         parts.append(self._status_field)
         parts.append(after)
         return b"".join(parts)
@@ -187,7 +190,8 @@ class _SpanEncoder:
         return b"".join(parts)
 
 
-def _status(status: Status | None) -> bytes:
+def status_field(status: Status | None) -> bytes:
+    """Return the field of *status*; nothing for None."""
     if status is None:
         return b""
     code = _CODES[id(status.status_code)]

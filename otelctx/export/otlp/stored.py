@@ -8,7 +8,7 @@ Whether the names still mean what they did is tried out once, on a span made for
 
 Private names used, in opentelemetry-sdk 1.40 to 1.45: of `opentelemetry.sdk.trace.ReadableSpan`, `_context`, `_parent`,
 `_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links` and `_status`; of
-`opentelemetry.attributes.BoundedAttributes`, `_dict`.
+`opentelemetry.attributes.BoundedAttributes`, `_dict`; of `opentelemetry.sdk.util.BoundedList`, `_dq`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
 from otelctx.export.otlp.attributes import snapshot
+from otelctx.native import compiled
 from otelctx.signals.recording import RecordingSpan, SpanContents
 
 _PROPERTIES: Final = (
@@ -61,6 +62,7 @@ def read_published(span: ReadableSpan) -> SpanContents:
     )
 
 
+@compiled
 def read_stored(span: ReadableSpan) -> SpanContents:
     """Return the same from where the SDK's spans store it, as far as *span* does."""
     try:
@@ -76,9 +78,9 @@ def read_stored(span: ReadableSpan) -> SpanContents:
             span._end_time,  # noqa: SLF001 - the same
             attributes._dict if span._end_time else attributes.copy(),  # noqa: SLF001 - the same
             attributes.dropped,
-            tuple(events) if events else (),
+            tuple(events) if events._dq else (),  # noqa: SLF001 - the same; its length is a call
             events.dropped,
-            tuple(links) if links else (),
+            tuple(links) if links._dq else (),  # noqa: SLF001 - the same
             links.dropped,
             span._status,  # noqa: SLF001 - the same
         )
