@@ -21,11 +21,12 @@ from functools import wraps
 from typing import Final
 
 from otelctx.boundaries.patches import Patch
+from otelctx.native import compiled
 
 _OPENTELEMETRY: Final = "opentelemetry"
 
 
-class _Does(Enum):
+class Does(Enum):
     """What a handler does with a record."""
 
     NOTHING = "nothing"
@@ -34,29 +35,29 @@ class _Does(Enum):
 
 
 # By class of handler; asked for each record.
-_does: dict[type[logging.Handler], _Does] = {}
+kinds: dict[type[logging.Handler], Does] = {}
 _MOST_CLASSES: Final = 256
 
 
-def _find_out(kind: type[logging.Handler]) -> _Does:
+def _find_out(kind: type[logging.Handler]) -> Does:
     if issubclass(kind, logging.NullHandler):
-        found = _Does.NOTHING
+        found = Does.NOTHING
     else:
         is_opentelemetrys = kind.__name__ == "LoggingHandler" and kind.__module__.partition(".")[0] == _OPENTELEMETRY
-        found = _Does.EXPORT if is_opentelemetrys else _Does.WRITE
-    if len(_does) < _MOST_CLASSES:
-        _does[kind] = found
+        found = Does.EXPORT if is_opentelemetrys else Does.WRITE
+    if len(kinds) < _MOST_CLASSES:
+        kinds[kind] = found
     return found
 
 
-def _met(logger: logging.Logger) -> tuple[set[_Does], bool]:
+def _met(logger: logging.Logger) -> tuple[set[Does], bool]:
     """Return what the handlers do that records of *logger* meet, and whether those of the root are not among them."""
-    met: set[_Does] = set()
+    met: set[Does] = set()
     here: logging.Logger | None = logger
     while here is not None:
         for handler in here.handlers:
             kind = type(handler)
-            met.add(_does[kind] if kind in _does else _find_out(kind))
+            met.add(kinds[kind] if kind in kinds else _find_out(kind))
         if not here.propagate:
             return met, here.parent is not None
         here = here.parent
@@ -67,30 +68,38 @@ def _is_opentelemetrys(logger: logging.Logger) -> bool:
     return logger.name.partition(".")[0] == _OPENTELEMETRY
 
 
-_EXPORT_ALONE: Final = {_Does.EXPORT}
+_EXPORT_ALONE: Final = {Does.EXPORT}
+
+
+def bridge(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """Hand *record*, which the handlers of *logger* have had, to those that it does not reach by itself."""
+    met, ends_below_root = _met(logger)
+    if met == _EXPORT_ALONE:
+        if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
+            logging.lastResort.handle(record)
+    elif ends_below_root and Does.WRITE in met and Does.EXPORT not in met and not _is_opentelemetrys(logger):
+        for handler in logging.root.handlers:
+            if _find_out(type(handler)) is Does.EXPORT and record.levelno >= handler.level:
+                handler.handle(record)
+
 
 Calling = Callable[[logging.Logger, logging.LogRecord], None]
 
 
-def _bridging(original: Calling) -> Calling:
+@compiled
+def bridging(original: Calling) -> Calling:
+    """Return what calls handlers as *original* does, and hands to OpenTelemetry's what would not reach it."""
+
     @wraps(original)
     def callHandlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         original(self, record)
         for handler in logging.root.handlers:
-            if _does.get(type(handler)) is not _Does.WRITE:
-                break
-        else:  # nothing at the root exports
-            return
-        met, ends_below_root = _met(self)
-        if met == _EXPORT_ALONE:
-            if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-                logging.lastResort.handle(record)
-        elif ends_below_root and _Does.WRITE in met and _Does.EXPORT not in met and not _is_opentelemetrys(self):
-            for handler in logging.root.handlers:
-                if _find_out(type(handler)) is _Does.EXPORT and record.levelno >= handler.level:
-                    handler.handle(record)
+            if kinds.get(type(handler)) is not Does.WRITE:
+                bridge(self, record)
+                return
+        # Nothing at the root exports.
 
     return callHandlers
 
 
-PATCH: Final = Patch(logging.Logger, "callHandlers", _bridging)
+PATCH: Final = Patch(logging.Logger, "callHandlers", bridging)

@@ -22,6 +22,7 @@ from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import BAGGAGE_KEY, layer_here
 from otelctx.core.values import attribute_value
+from otelctx.native import compiled
 
 Making = Callable[..., logging.LogRecord]
 
@@ -33,9 +34,10 @@ TRACE_FLAGS: Final = "trace_flags"
 
 # What every record has of itself and of its class; a field of such a name does not take its place.
 _STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
-_OWN: Final = _STANDARD.union(dir(logging.LogRecord))
+OWN: Final = _STANDARD.union(dir(logging.LogRecord))
 
 
+@compiled
 def stamps() -> Mapping[str, Any]:
     """
     Return what a log record gets here, by field name; not to be changed.
@@ -48,19 +50,26 @@ def stamps() -> Mapping[str, Any]:
         context = context.seen_from_here()
     layer, view = context.get(BAGGAGE_KEY), registry().in_logs
     if type(layer) is not Layer or type(layer.request) is not Request or layer.bound or layer.parent is not None:
-        layer = layer_here(context)
-        values, hashes = ({}, {}) if layer is None else (layer.visible(), layer.hashes())
-        return _made(values, view, hashes, context)
+        return new_stamps(context)
     request, span = layer.request, context.get(SPAN_KEY)
     version, kept = request.version, request.stamped
     # Nearly always: nothing has changed since the last record.
     if kept is None or kept[0] is not version or kept[1] is not view or kept[2] is not span:
-        made = _made(request.values.copy(), view, request.hashes, context)
+        made = made_stamps(request.values.copy(), view, request.hashes, context)
         kept = request.stamped = (version, view, span, made)
     return kept[3]
 
 
-def _made(values: Mapping[str, object], view: View, hashes: Memo, context: Context) -> dict[str, Any]:
+def new_stamps(context: Context) -> Mapping[str, Any]:
+    """Return what a log record gets that is made in *context*, which is current."""
+    layer = layer_here(context)
+    values, hashes = ({}, {}) if layer is None else (layer.visible(), layer.hashes())
+    return made_stamps(values, registry().in_logs, hashes, context)
+
+
+@compiled
+def made_stamps(values: dict[str, object], view: View, hashes: Memo, context: Context) -> dict[str, Any]:
+    """Return what *view* shows of *values*, which nobody else has, and the ids of the span of *context*."""
     hidden, only = view.hidden, view.only
     stamped: dict[str, Any] = {**registry().stamped}
     for name, value in values.items():
@@ -71,7 +80,7 @@ def _made(values: Mapping[str, object], view: View, hashes: Memo, context: Conte
         clear = stamped.get(name)
         if clear is not None:
             stamped[name] = alter(clear, hashes)
-    for name in _OWN.intersection(stamped):
+    for name in OWN.intersection(stamped):
         del stamped[name]
     # A SpanContext is a tuple; its properties are calls.
     trace_id, span_id, _, flags, _, is_valid = span_in(context).get_span_context()
@@ -81,7 +90,23 @@ def _made(values: Mapping[str, object], view: View, hashes: Memo, context: Conte
     return stamped
 
 
-def _stamping(original: Making) -> Making:
+def lay_out() -> None:
+    """
+    Let records have room for stamps from the start, if this is asked early.
+
+    The first few objects of a class say which names their attributes have in one table for all (PEP 412); for a name
+    that comes later each object needs a table of its own. The formatter adds two names.
+    """
+    record = logging.LogRecord("", 0, "", 0, "", None, None)
+    for name in ("message", "asctime", TRACE_ID, SPAN_ID, TRACE_FLAGS, *registry().stamped):
+        setattr(record, name, None)
+
+
+@compiled
+def stamping(original: Making) -> Making:
+    """Return what makes a record as *original* does, and stamps it."""
+    lay_out()
+
     @wraps(original)
     def makeRecord(  # noqa: N802, PLR0917 - its name and its signature
         self: logging.Logger,
@@ -107,4 +132,4 @@ def _stamping(original: Making) -> Making:
     return makeRecord
 
 
-PATCH: Final = Patch(logging.Logger, "makeRecord", _stamping)
+PATCH: Final = Patch(logging.Logger, "makeRecord", stamping)
