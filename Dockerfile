@@ -3,7 +3,7 @@ ARG PYTHON_IMAGE=python:3.13.16-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY otelctx otelctx
 # Compiled once here, and not by every container at every start.
 RUN python -m venv /opt/otelctx && /opt/otelctx/bin/pip install --no-cache-dir --compile '.[demo]'

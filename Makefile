@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test native oldest matrix soak bench-boundaries bench-privacy bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
+.PHONY: help setup demo test test-native native oldest matrix soak bench-boundaries bench-privacy bench-delivery kills bench-collector fuzz check lint types imports wheel format otelcol compose-demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,8 +29,12 @@ $(READY): pyproject.toml
 demo: $(READY) ## run three services and show the story of one request; KEEP=1 leaves them running
 	@$(BIN)/otelctx demo $(if $(KEEP),--keep)
 
-test: $(READY) ## run the tests; ARGS="-k name" narrows them
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests, with Python alone; ARGS="-k name" narrows them
+	@OTELCTX_NATIVE=0 $(BIN)/python -m pytest $(ARGS)
+
+test-native: native ## compile the twins, and run the tests of what they do with them; ARGS as above
+	@OTELCTX_NATIVE=1 $(BIN)/python -m pytest $(ARGS) \
+	  $(addprefix tests/,native core propagation signals integrations export counts)
 
 matrix: $(READY) ## run every claim on every boundary, and print the table to docs/boundaries.md
 	@$(BIN)/python -m tests.conformance
@@ -39,7 +43,8 @@ native: $(VENV)/.native ## compile the twins of the hottest functions beside the
 	@$(BIN)/python hatch_build.py
 
 $(VENV)/.native: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group native
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group native \
+	  $$(command -v cc >/dev/null || echo --group compiler)
 	@touch $@
 
 oldest: $(READY) ## run the tests of the lower floors with the oldest OpenTelemetry that is supported
@@ -110,4 +115,4 @@ otelcol: ## get the real OpenTelemetry Collector for the tests: the pinned image
 	@collector-config/otelcol build
 
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) dist build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf otelctx/native/*.so $(VENV) dist build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,6 +19,7 @@ from opentelemetry.trace import Tracer
 
 import otelctx
 from otelctx.core import redaction, registry, reports, state, verbs
+from otelctx.native import compiled_floors
 from otelctx.propagation import egress, ingress, sealing
 from tests.patched import differences, patched
 
@@ -91,6 +92,11 @@ async def tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
         loop.set_task_factory(None)
     else:
         yield
+
+
+def pytest_report_header() -> str:
+    """Say which of both is tested."""
+    return f"otelctx: compiled twins of {', '.join(compiled_floors()) or 'nothing'}"
 
 
 def pytest_configure() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from otelctx.cli.deferred import Deferred, DeferredGroup
+from otelctx.native import compiled_floors
 
 
 class PolicyCommands(DeferredGroup):
@@ -86,7 +87,8 @@ def _print_version(wanted: bool) -> None:
         number = version("otelctx")
     except PackageNotFoundError:
         number = "(not installed)"
-    typer.echo(f"otelctx {number}")
+    floors = ", ".join(compiled_floors())
+    typer.echo(f"otelctx {number} ({f'compiled: {floors}' if floors else 'Python alone'})")
     raise typer.Exit
 
 

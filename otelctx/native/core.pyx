@@ -73,7 +73,7 @@ cdef extern from *:
     void mark_plain "otelctx_mark_plain"() noexcept
     bint is_plain_ascii "otelctx_is_plain_ascii"(object text) noexcept
     object blank "otelctx_blank"(object type, tuple no_arguments)
-    PyObject *PyEval_GetFrame()
+    PyObject *running_frame "(PyObject *)PyEval_GetFrame"()
 
 cdef object CURRENT, NOWHERE, SPAN_KEY, BAGGAGE_KEY, LAYER_KEY, INVALID_SPAN, FRESH, ABSENT
 cdef object UNSET = object()
@@ -188,7 +188,7 @@ cdef object entered(object context, object current):
     if type(context) is GeneratorContext or type(current) is GeneratorContext:
         return attach(context)
     if not in_plain_code():
-        frame = PyEval_GetFrame()
+        frame = running_frame()
         if frame is not NULL:
             if generator_of(<object>frame) is not None:
                 return attach(context)

@@ -5,7 +5,6 @@ The command line as a user runs it: a real process, and a real HTTP server that 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.bare_environment import bare_environment
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 REQUEST = "019aafc2-7c1a-7c4e-9f0e-3c9d5b2a7e10"
@@ -137,7 +138,7 @@ def otelctx() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def clean_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "COLUMNS"))}
+    kept = bare_environment("COLUMNS")
     return kept | {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "PYTHONUTF8": "1"}
 
 

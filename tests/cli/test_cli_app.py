@@ -7,6 +7,8 @@ from importlib.metadata import version
 
 import pytest
 
+from otelctx.native import compiled_floors
+
 COMMANDS = ["demo", "run", "collector", "requests", "story", "policy"]
 
 
@@ -57,8 +59,12 @@ class TestHelp:
         assert done.returncode == 2
         assert "Did you mean 'story'?" in done.stderr
 
-    def test_version(self, otelctx):
-        assert otelctx("--version").stdout == f"otelctx {version('otelctx')}\n"
+    def test_version_says_what_runs_compiled(self, otelctx):
+        number, floors = version("otelctx"), ", ".join(compiled_floors())
+
+        assert otelctx("--version", OTELCTX_NATIVE="0").stdout == f"otelctx {number} (Python alone)\n"
+        if floors:
+            assert otelctx("--version").stdout == f"otelctx {number} (compiled: {floors})\n"
 
 
 class TestMissingExtras:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "COLUMNS", "NO_COLOR"))
-}
+from tests.bare_environment import bare_environment
+
+ENVIRONMENT = bare_environment("COLUMNS", "NO_COLOR")
 COMMAND = [sys.executable, "-m", "otelctx.cli", "policy", "explain"]
 ALL = {"request_id", "user_id", "tenant", "card"}
 CONFIGURATION = """

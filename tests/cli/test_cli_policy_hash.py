@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from otelctx.core.redaction import HashKey
+from tests.bare_environment import bare_environment
 
 NEW, OLD = "n" * 32, "o" * 32
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+ENVIRONMENT = bare_environment()
 COMMAND = [sys.executable, "-m", "otelctx.cli", "policy", "hash"]
 
 

@@ -21,6 +21,7 @@ from otelctx import Field
 from otelctx.boundaries import threads
 from otelctx.detect import findings, switch
 from otelctx.errors import LossError
+from tests.bare_environment import bare_environment
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +196,7 @@ class TestSetting:
     def run(self, setting: str) -> tuple[str, str]:
         process = subprocess.run(
             [sys.executable, "-c", SCRIPT],
-            env={"PATH": "", "OTELCTX_DETECT": setting},
+            env=bare_environment() | {"OTELCTX_DETECT": setting},
             capture_output=True,
             text=True,
             check=True,

@@ -1,7 +1,6 @@
 """The README is true: its example runs as it stands, with its commands, and everything that it points to is there."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -17,6 +16,7 @@ import pytest
 from otelctx.core import registry
 from otelctx.demo.readiness import wait_until
 from otelctx.setup import config
+from tests.bare_environment import bare_environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,7 +41,7 @@ class Running:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "OTELCTX_"))}
+        self.environment = bare_environment()
         self._processes: list[subprocess.Popen[str]] = []
 
     def run(self, *words: str) -> str:

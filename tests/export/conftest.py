@@ -29,11 +29,12 @@ from otelctx.export.counters import COUNTERS
 from otelctx.export.endpoint import Endpoint
 from otelctx.export.patience import PATIENCE
 from otelctx.export.settings import SpoolSettings
+from tests.bare_environment import bare_environment
 
 
 @pytest.fixture(autouse=True)
 def _counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("OTEL")]:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name not in bare_environment()]:
         monkeypatch.delenv(name)
     COUNTERS.reset()
     PATIENCE.spent = 0.0

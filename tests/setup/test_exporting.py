@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sqlite3
 import stat
@@ -19,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from otelctx.errors import ConfigError
 from otelctx.export.settings import SpoolSettings
 from otelctx.setup import config, exporting
+from tests.bare_environment import bare_environment
 
 SCRIPT = """
 import logging, time
@@ -95,7 +95,7 @@ class TestBatches:
 class TestInAProgram:
     def run(self, folder: Path, port: int, **environment: str) -> subprocess.CompletedProcess[str]:
         (folder / "script.py").write_text(SCRIPT)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+        kept = bare_environment()
         return subprocess.run(
             [sys.executable, "-m", "otelctx.cli", "run", "script.py"],
             capture_output=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.bare_environment import bare_environment
 
 PREAMBLE = """
 import json, logging, threading
@@ -36,7 +37,7 @@ def same(one, other):
 
 def run(script: str, folder: Path, **environment: str) -> Any:
     """Return what *script* prints last, as JSON, from a process of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    kept = bare_environment()
     done = subprocess.run(
         [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
         capture_output=True,

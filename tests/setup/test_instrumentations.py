@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.bare_environment import bare_environment
 
 RUN = (sys.executable, "-m", "otelctx.cli", "run", sys.executable)
 NONE = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
@@ -35,7 +36,7 @@ def state(**more):
 
 def run(code: str, folder: Path, *, launcher: tuple[str, ...] = RUN, **environment: str) -> tuple[Any, str]:
     """Return what the program *code* prints last, as JSON, and what it says of itself on stderr."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "PYTHON", "DJANGO"))}
+    kept = bare_environment("PYTHON", "DJANGO")
     done = subprocess.run(
         [*launcher, "-c", STATE + textwrap.dedent(code)],
         capture_output=True,

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from otelctx.setup import quiet
+from tests.bare_environment import bare_environment
 
 SCRIPT = """
 from otelctx.setup import quiet; quiet.install()
@@ -36,7 +37,7 @@ Export = Callable[[SpanExporter], list[str]]
 
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("OTEL")]:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name not in bare_environment()]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(quiet, "_FILTER", quiet.OneLine())
     quiet.install()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.bare_environment import bare_environment
 
 SET_UP = """
 import importlib.metadata, json, os, sys
@@ -37,7 +38,7 @@ HEAVY = (*PYTHONS, *NEVER, *HTTP, "grpc", *DELIVERY)
 
 def set_up(folder: Path, **environment: str) -> Any:
     """Return what the set-up of a program that imports nothing does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "PYTHON"))}
+    kept = bare_environment("PYTHON")
     own = {
         "OTEL_PYTHON_DISTRO": "otelctx",
         "OTEL_PYTHON_CONFIGURATOR": "otelctx",

@@ -24,6 +24,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.bare_environment import bare_environment
+
 APPS = Path(__file__).parent / "apps"
 BESIDE_PYTHON = Path(sys.executable).parent
 
@@ -121,7 +123,7 @@ class Service:
             )
 
     def _environment(self, instrumentations: Sequence[str]) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "PYTHON", "DJANGO"))}
+        kept = bare_environment("PYTHON", "DJANGO")
         return {
             **kept,
             "PATH": f"{BESIDE_PYTHON}{os.pathsep}{kept.get('PATH', '')}",
@@ -206,7 +208,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     folder = tmp_path_factory.mktemp("collector")
     ready, store = folder / "ready.json", folder / "store.sqlite3"
     command = [sys.executable, "-m", "otelctx.collector", "--http-port", "0", "--grpc-port", "0"]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    kept = bare_environment()
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
