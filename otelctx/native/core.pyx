@@ -314,12 +314,21 @@ def accepted(dict values):
     return result
 
 
+cdef inline object value_in(object values, object name, object default):
+    """Return what *values* has for *name*; what a dict was made into is asked itself."""
+    cdef PyObject *found
+    if type(values) is not dict:
+        return values.get(name, default)
+    found = PyDict_GetItemWithError(values, name)
+    return default if found is NULL else <object>found
+
+
 cdef class Request:
-    def __init__(self, dict values=None, carried=None, properties=None):
+    def __init__(self, values=None, carried=None, properties=None):
         loaded()
         self.open({} if values is None else values, NOTHING if carried is None else carried, properties)
 
-    cdef int open(self, dict values, object carried, object properties) except -1:
+    cdef int open(self, object values, object carried, object properties) except -1:
         cdef dict origins = {}
         now = declared_now()
         self.values = values
@@ -343,7 +352,8 @@ cdef class Request:
         return 0
 
     def write(self, changes):
-        cdef dict values = self.values, origins
+        cdef object values = self.values
+        cdef dict origins
         cdef tuple listeners = self.listeners
         cdef dict before = {}
         if listeners:
@@ -365,14 +375,14 @@ cdef class Request:
         for entry in kept:
             if (<tuple>entry)[0] is make and (<tuple>entry)[1] is version and (<tuple>entry)[2] is view:
                 return (<tuple>entry)[3]
-        made = make(PyDict_Copy(self.values), view, self.hashes)
+        made = make(self.values.copy(), view, self.hashes)
         others = [entry for entry in kept if (<tuple>entry)[0] is not make]
         others.append((make, version, view, made))
         self._shown = tuple(others)
         return made
 
 
-cdef object new_request(dict values, object carried, object properties):
+cdef object new_request(object values, object carried, object properties):
     cdef Request request = Request.__new__(Request)
     request.open(values, carried, properties)
     return request
@@ -405,11 +415,7 @@ cdef class Link(dict):
             if value is not NULL:
                 return <object>value
             layer = layer.parent
-        if self.request is not None:
-            value = PyDict_GetItemWithError(self.request.values, name)
-            if value is not NULL:
-                return <object>value
-        return ABSENT
+        return ABSENT if self.request is None else value_in(self.request.values, name, ABSENT)
 
     def write(self, changes):
         cdef Link layer = self
@@ -439,14 +445,13 @@ cdef Link new_layer(Request request, Link parent, dict bound):
 
 
 def get(name, default=UNSET):
-    cdef PyObject *value
     context = raw_context()
     if type(context) is not GeneratorContext:
         layer = baggage_of(context)
         if type(layer) is LayerType:
-            value = PyDict_GetItemWithError((<Link>layer).near, name)
-            if value is not NULL and <object>value is not None:
-                return <object>value
+            value = value_in((<Link>layer).near, name, None)
+            if value is not None:
+                return value
     return found_slowly(name) if default is UNSET else found_slowly(name, default)
 
 
