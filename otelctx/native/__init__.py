@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import cache
+from functools import cache, update_wrapper
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -35,6 +35,8 @@ def compiled(pure: T) -> T:
     of: Any = pure
     floor = of.__module__.split(".")[1]
     twin = getattr(_twins(floor), of.__name__, pure)
+    if twin is not pure and isinstance(pure, FunctionType):
+        update_wrapper(twin, pure)  # it is documented and pickled as what it does
     TWINS[f"{of.__module__}.{of.__qualname__}"] = (pure, twin)
     return twin
 

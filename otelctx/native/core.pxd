@@ -2,7 +2,7 @@
 
 cdef class Request:
     cdef object __weakref__
-    cdef public dict values
+    cdef public object values  # a dict, or what a dict was made into
     cdef public object carried
     cdef public object properties
     cdef public dict origins
@@ -17,26 +17,26 @@ cdef class Request:
     cdef public Py_ssize_t writes
     cdef public tuple listeners
     cdef public object version
-    cdef public tuple _shown
+    cdef tuple _shown
 
-    cdef int open(self, dict values, object carried, object properties) except -1
+    cdef int open(self, object values, object carried, object properties) except -1
 
 
 cdef class Link(dict):
     cdef public Request request
     cdef public Link parent
-    cdef public dict bound
-    cdef public dict members
-    cdef public dict near
+    cdef public object bound  # these three as Request.values
+    cdef public object members
+    cdef public object near
     cdef public int depth
     cdef bint is_shared  # what is bound is a block's, which may enter it again
 
-    cdef int put(self, Request request, Link parent, dict bound, dict members) except -1
+    cdef int put(self, Request request, Link parent, object bound, object members) except -1
 
 
 cdef int load() except -1
-cdef object new_request(dict values, object carried, object properties)
-cdef Link new_layer(Request request, Link parent, dict bound)
+cdef object new_request(object values, object carried, object properties)
+cdef Link new_layer(Request request, Link parent, object bound)
 cdef object declared_now()
 cdef bint fits(object name, object value) except -1
 cdef object raw_context()

@@ -31,18 +31,22 @@ cdef extern from *:
         Py_DECREF(code);
         return mark == &otelctx_plain;
     }
-    static void otelctx_mark_plain(void) {
+    static void otelctx_mark_plain(PyObject *frame) {
         PyObject *code;
         if (otelctx_extra < 0) otelctx_extra = PyUnstable_Eval_RequestCodeExtraIndex(NULL);
-        code = otelctx_extra < 0 ? NULL : otelctx_code();
-        if (code == NULL) return;
+        if (otelctx_extra < 0) return;
+        code = (PyObject *)PyFrame_GetCode((PyFrameObject *)frame);
         if (PyUnstable_Code_SetExtra(code, otelctx_extra, &otelctx_plain) < 0) PyErr_Clear();
         Py_DECREF(code);
     }
     #else
     static int otelctx_in_plain_code(void) { return 0; }
-    static void otelctx_mark_plain(void) {}
+    static void otelctx_mark_plain(PyObject *frame) { (void)frame; }
     #endif
+    /* A longer text than the longest that there can be is as good as that. */
+    static Py_ssize_t otelctx_as_length(PyObject *number) {
+        return PyNumber_AsSsize_t(number, NULL);
+    }
     static PyObject *otelctx_blank(PyObject *type, PyObject *no_arguments) {
         return ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, no_arguments, NULL);
     }
@@ -70,7 +74,8 @@ cdef extern from *:
     """
     bint is_plain_id "otelctx_is_plain_id"(object text) noexcept
     bint in_plain_code "otelctx_in_plain_code"() noexcept
-    void mark_plain "otelctx_mark_plain"() noexcept
+    void mark_plain "otelctx_mark_plain"(PyObject *frame) noexcept
+    Py_ssize_t as_length "otelctx_as_length"(PyObject *number) except? -1
     bint is_plain_ascii "otelctx_is_plain_ascii"(object text) noexcept
     object blank "otelctx_blank"(object type, tuple no_arguments)
     PyObject *running_frame "(PyObject *)PyEval_GetFrame"()
@@ -136,12 +141,13 @@ cdef object declared_now():
     loaded()
     cdef object now = registry_module["_active"]
     if now is not declared:
-        plain_lengths, fields_by_name, declared = now.plain, now.by_name, now
         lengths_of_ids = {
             field.name: field.max_length
             for field in now.by_name.values()
             if field.type is str and field.validate is is_request_id
         }
+        # Last: a collection of garbage may let another thread in before.
+        plain_lengths, fields_by_name, declared = now.plain, now.by_name, now
     return now
 
 
@@ -193,7 +199,7 @@ cdef object entered(object context, object current):
             if generator_of(<object>frame) is not None:
                 return attach(context)
             if is_plain(<object>frame):
-                mark_plain()
+                mark_plain(frame)
     return made_current(context)
 
 
@@ -290,9 +296,9 @@ cdef bint fits(object name, object value) except -1:
         return False
     limit = PyDict_GetItemWithError(plain_lengths, name)
     if limit is not NULL:
-        return len(<str>value) <= <Py_ssize_t>(<object>limit) and is_plain_ascii(value)
+        return len(<str>value) <= as_length(limit) and is_plain_ascii(value)
     limit = PyDict_GetItemWithError(lengths_of_ids, name)
-    return limit is not NULL and len(<str>value) <= <Py_ssize_t>(<object>limit) and is_plain_id(value)
+    return limit is not NULL and len(<str>value) <= as_length(limit) and is_plain_id(value)
 
 
 cdef object accept(object name, object value):
@@ -306,7 +312,7 @@ cdef object accept(object name, object value):
     return None if value is None else field.accept(value)
 
 
-def accepted(dict values):
+def accepted(values):
     cdef dict result = {}
     declared_now()
     for name, value in values.items():
@@ -393,7 +399,7 @@ cdef class Link(dict):
         loaded()
         self.put(request, parent, NONE if bound is None else bound, NONE if members is None else members)
 
-    cdef int put(self, Request request, Link parent, dict bound, dict members) except -1:
+    cdef int put(self, Request request, Link parent, object bound, object members) except -1:
         self.request = request
         self.parent = parent
         self.bound = bound
@@ -409,17 +415,15 @@ cdef class Link(dict):
 
     def find(self, name):
         cdef Link layer = self
-        cdef PyObject *value
         while layer is not None:
-            value = PyDict_GetItemWithError(layer.bound, name)
-            if value is not NULL:
-                return <object>value
+            value = value_in(layer.bound, name, ABSENT)
+            if value is not ABSENT:
+                return value
             layer = layer.parent
         return ABSENT if self.request is None else value_in(self.request.values, name, ABSENT)
 
     def write(self, changes):
         cdef Link layer = self
-        cdef dict bound
         request = self.request
         if request is None:
             raise LookupError("There is no request here to write to")
@@ -429,7 +433,7 @@ cdef class Link(dict):
             if bound:
                 if layer.is_shared:
                     # Nothing of Python's runs in here, so nobody else writes in between.
-                    bound = PyDict_Copy(bound)
+                    bound = bound.copy()
                     layer.near = bound if layer.near is layer.bound else layer.near
                     layer.bound = bound
                     layer.is_shared = False
@@ -438,7 +442,7 @@ cdef class Link(dict):
             layer = layer.parent
 
 
-cdef Link new_layer(Request request, Link parent, dict bound):
+cdef Link new_layer(Request request, Link parent, object bound):
     cdef Link layer = <Link>blank(LayerType, EMPTY)
     layer.put(request, parent, NONE if bound is None else bound, NONE)
     return layer
@@ -478,11 +482,15 @@ cdef class Entering:
 
 
 cdef class Binding(Entering):
+    "Binding(**values)\n--\n\nThe first line is the signature that `inspect` finds."
+
     cdef public dict _values
 
     def __init__(self, /, **values):
         declared_now()
         for name, value in values.items():
+            if not isinstance(name, str):
+                raise TypeError("keywords must be strings")
             fits = accept(name, value)
             if fits is not value:
                 values[name] = fits
