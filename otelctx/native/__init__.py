@@ -34,11 +34,11 @@ def compiled(pure: T) -> T:
     """
     of: Any = pure
     floor = of.__module__.split(".")[1]
-    twin = getattr(_twins(floor), of.__name__, pure)
+    twin: Any = getattr(_twins(floor), of.__name__, pure)
     if twin is not pure and isinstance(pure, FunctionType):
-        update_wrapper(twin, pure)  # it is documented and pickled as what it does
+        update_wrapper(twin, of)  # it is documented and pickled as what it does
     TWINS[f"{of.__module__}.{of.__qualname__}"] = (pure, twin)
-    return twin
+    return twin  # type: ignore[no-any-return]
 
 
 def compiled_floors() -> list[str]:
