@@ -24,6 +24,7 @@ from otelctx.native.core cimport (
     span_in,
     span_key,
     with_layer,
+    with_span,
 )
 
 cdef extern from *:
@@ -85,7 +86,8 @@ cdef bint is_loaded = False
 cdef object received_slowly, sent_slowly, reader_of, names, form_of, undirected, tell_left_out
 cdef object CONTINUE, PEER_KEY, MARK, DefaultGetter, DefaultSetter, SpanContext, NonRecordingSpan, NO_STATE, INVALID
 cdef object current_passage, into_passage
-cdef dict ingress_module, sealing_module
+cdef object sender_slowly, opened_slowly, echoed_slowly, get_global_textmap, INVALID_SPAN, ABSENT, wire_text
+cdef dict ingress_module, sealing_module, crossing_module
 cdef tuple FORWARDED, FLAGS
 cdef str TRACEPARENT, TRACESTATE, BAGGAGE
 
@@ -94,6 +96,8 @@ cdef object known = None
 cdef dict names_by_key = {}
 cdef list headers_of_fields = []
 cdef tuple wanted = ()
+cdef list echoed = []
+cdef bint is_redacted = False
 cdef object wanted_bytes = None
 
 
@@ -101,17 +105,24 @@ cdef int load() except -1:
     global is_loaded, received_slowly, sent_slowly, reader_of, names, form_of, undirected, tell_left_out
     global CONTINUE, PEER_KEY, MARK, DefaultGetter, DefaultSetter, SpanContext, NonRecordingSpan, NO_STATE, INVALID
     global current_passage, ingress_module, sealing_module, FORWARDED, FLAGS, TRACEPARENT, TRACESTATE, BAGGAGE
-    global into_passage
-    from opentelemetry import trace
+    global into_passage, sender_slowly, opened_slowly, echoed_slowly, get_global_textmap, INVALID_SPAN, ABSENT, wire_text
+    global crossing_module
+    from opentelemetry import propagate, trace
     from opentelemetry.propagators import textmap
 
+    from otelctx.core import layers, values
     from otelctx.native import TWINS
     from otelctx.propagation import (
-        carriers, edge, forms, forwarded, ingress, overflow, passage, peers, sealing, trace_context, unknown
+        carriers, crossing, edge, forms, forwarded, ingress, overflow, passage, peers, sealing, trace_context, unknown
     )
 
     received_slowly = TWINS["otelctx.propagation.receiving.received"][0]
     sent_slowly = TWINS["otelctx.propagation.sending.sent"][0]
+    sender_slowly = TWINS["otelctx.propagation.crossing.sender"][0]
+    opened_slowly = TWINS["otelctx.propagation.edge.opened_at"][0]
+    echoed_slowly = TWINS["otelctx.propagation.edge.echoed_headers"][0]
+    get_global_textmap, INVALID_SPAN = propagate.get_global_textmap, trace.INVALID_SPAN
+    ABSENT, wire_text, crossing_module = layers.ABSENT, values.wire_text, vars(crossing)
     reader_of, names = peers.reader_of, carriers.names
     form_of, undirected, tell_left_out = forms.form_of, unknown.undirected, overflow.tell_left_out
     FLAGS = trace_context.FLAGS
@@ -128,7 +139,7 @@ cdef int load() except -1:
 
 cdef object declarations():
     """Return what is declared now, and know its indexes."""
-    global known, names_by_key, headers_of_fields, wanted, wanted_bytes
+    global echoed, is_redacted, known, names_by_key, headers_of_fields, wanted, wanted_bytes
     if not is_loaded:
         load()
     now = declared_now()
@@ -137,7 +148,54 @@ cdef object declarations():
         names_by_key = {key: field.name for key, field in now.by_key.items()}
         headers_of_fields = [(header, field.name, field.baggage_key) for header, field in now.headers.items()]
         wanted, wanted_bytes, known = of.sent, of.in_bytes, now
+        echoed = [(field.name, field.header) for field in now.echoed if field.header]
+        is_redacted = bool(now.on_wire.hidden or now.on_wire.altered)
     return now
+
+
+cdef class HeaderTexts:
+    def __init__(self, scope):
+        given = scope.get("headers") or ()
+        if not isinstance(given, (list, tuple)):
+            scope["headers"] = given = [*given]
+        cdef dict one = {}
+        cdef Py_ssize_t count = 0
+        cdef bint are_lower = True
+        for name, value in given:
+            count += 1
+            are_lower = are_lower and type(name) is bytes and is_lower(<bytes>name)
+            one[name] = value
+        self._one = one
+        self._all = None
+        if not are_lower or len(one) != count:
+            self._all = several = {}
+            for name, value in given:
+                several.setdefault(name.lower(), []).append(value)
+
+    def values(self, name):
+        if self._all is not None:
+            return self._all.get(name, ())
+        value = self._one.get(name)
+        return () if value is None else (value,)
+
+    def otelctx_headers(self, wanted):
+        cdef dict found = {}
+        of = self._one if self._all is None else self._all
+        for key, name in wanted.items():
+            value = of.get(key)
+            if value is not None:
+                texts = [value] if self._all is None else value
+                found[name] = [text.decode("latin-1") for text in texts]
+        return found
+
+
+cdef bint is_lower(bytes name) noexcept:
+    cdef const unsigned char *characters = name
+    cdef Py_ssize_t place
+    for place in range(len(name)):
+        if b"A" <= characters[place] <= b"Z":
+            return False
+    return True
 
 
 cdef dict headers_in(object carrier, object getter):
@@ -155,6 +213,15 @@ cdef dict headers_in(object carrier, object getter):
                 if type(text) is not str:
                     return None
                 found[name] = text
+        return found
+    if isinstance(getter, HeaderTexts) and (<HeaderTexts>getter)._all is None:
+        for key, name in (<dict>wanted_bytes).items():
+            value = PyDict_GetItemWithError((<HeaderTexts>getter)._one, key)
+            if value is not NULL:
+                text = <object>value
+                if type(text) is not bytes:
+                    return None
+                found[name] = (<bytes>text).decode("latin-1")
         return found
     read = getattr(kind, "otelctx_headers", None)
     if read is None:
@@ -305,6 +372,68 @@ cdef object read(object carrier, object context, object getter):
     if PyDict_Contains(result, PEER_KEY):
         PyDict_DelItem(result, PEER_KEY)
     return result
+
+
+def sender():
+    cdef PyObject *found
+    declarations()
+    found = PyDict_GetItemWithError(crossing_module, "_sender")
+    kept = None if found is NULL else <object>found
+    if kept is None or (<tuple>kept)[0] is not get_global_textmap() or (<tuple>kept)[1] is not known:
+        return sender_slowly()
+    return kept
+
+
+def opened_at(carrier, extracted):
+    declarations()
+    layer = layer_in(extracted)
+    if layer is None or (<Link>layer).request is None:
+        return opened_slowly(carrier, extracted)
+    (<Link>layer).request.served = True
+    carrier[MARK] = extracted
+    return layer, extracted
+
+
+def without_span(opened):
+    declarations()
+    return with_span(opened, INVALID_SPAN)
+
+
+cpdef object entry_span_of(object layer):
+    cdef Request request = (<Link?>layer).request
+    return INVALID_SPAN if request is None else request.entry_span
+
+
+cdef list echoed_in(Link layer):
+    """Return the headers that a response carries, name and text."""
+    cdef list headers = []
+    declarations()
+    if is_redacted:
+        return echoed_slowly(layer)
+    for name, header in echoed:
+        value = layer.find(name)
+        if value is None or value is ABSENT:
+            continue
+        text = value if type(value) is str else wire_text(value)
+        if is_visible(text):
+            headers.append((header, text))
+    return headers
+
+
+cdef bint is_visible(str text) noexcept:
+    cdef const unsigned char *at
+    cdef Py_ssize_t place, length = length_of(text)
+    if length == 0 or not is_ascii(text):
+        return False
+    at = characters_of(text)
+    for place in range(length):
+        if at[place] < 0x20 or at[place] > 0x7E:
+            return False
+    return at[0] != b" " and at[length - 1] != b" "
+
+
+def echoed_headers(layer):
+    return echoed_in(layer)
 
 
 cdef object traceparent(object trace_id, object span_id, unsigned char flags):

@@ -23,6 +23,7 @@ from otelctx.core.request import Request, accepted
 from otelctx.core.state import current_layer, current_request, layer_in, with_layer
 from otelctx.core.watching import request_ended
 from otelctx.errors import DestinationError
+from otelctx.native import compiled
 from otelctx.propagation.beside import RequestOpening
 from otelctx.propagation.carriers import BAGGAGE
 from otelctx.propagation.egress import Decision, policy
@@ -64,6 +65,7 @@ def _configured() -> Callable[[], TextMapPropagator]:
     return get_global_textmap
 
 
+@compiled
 def sender() -> Sender:
     """Return the sender of this moment; it is worked out anew when the propagator or the declarations change."""
     global _sender  # noqa: PLW0603 - one reference, replaced as a whole

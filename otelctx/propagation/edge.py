@@ -19,6 +19,7 @@ from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_request, layer_in, with_layer
 from otelctx.core.values import wire_text
+from otelctx.native import compiled
 
 MARK: Final = "otelctx.opened"
 SPAN_MARK: Final = "otelctx.server_span"
@@ -38,6 +39,7 @@ def continued(opened: Context) -> Context:
     return set_span_in_context(get_current_span(opened), here)
 
 
+@compiled
 def opened_at(carrier: MutableMapping[str, Any], extracted: Context) -> tuple[Layer, Context]:
     """
     Mark *carrier* as the one that *extracted* came from.
@@ -55,6 +57,7 @@ def opened_at(carrier: MutableMapping[str, Any], extracted: Context) -> tuple[La
     return layer, extracted
 
 
+@compiled
 def without_span(opened: Context) -> Context:
     """
     Return *opened* without the remote span, to serve its request in.
@@ -64,11 +67,13 @@ def without_span(opened: Context) -> Context:
     return with_span(opened, INVALID_SPAN)
 
 
+@compiled
 def entry_span_of(layer: Layer) -> Span:
     """Return the span that stands for the request of *layer*, or the invalid one."""
     return INVALID_SPAN if layer.request is None else layer.request.entry_span
 
 
+@compiled
 def echoed_headers(layer: Layer) -> list[tuple[str, str]]:
     """Return the headers that the response to the request of *layer* carries, name and text."""
     declared = registry()

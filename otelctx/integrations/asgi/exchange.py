@@ -7,7 +7,7 @@ the request around each message, for what it logs then. There is one wrapper of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from opentelemetry.context import Context
@@ -16,10 +16,12 @@ from otelctx.core.here import here, span_in
 from otelctx.core.layers import Layer
 from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.response import answer_500, record, send_in, with_echo
-from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
+from otelctx.integrations.asgi.types import Message, Scope, Send
+from otelctx.native import compiled
 from otelctx.propagation.edge import without_span
 
 
+@compiled
 class Exchange:
     """
     One request and its response; without a server span, unless somebody makes one further in.
@@ -38,22 +40,21 @@ class Exchange:
         self._started = False
         self.inside = inside
 
-    async def serve(self, app: App, receive: Receive) -> None:
-        """Let *app* serve it; an exception of its goes on, with an answer for the client if there was none."""
-        try:
-            await app(self._scope, receive, self.send)
-        except Exception as error:
-            if not self._started:
-                record(span_in(here()), error)
-                await answer_500(self.send, self._scope)
-            raise
-
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Send *message*; what begins the response has the headers that fields echo."""
         if message["type"] == "http.response.start":
             self._started = True
             message = with_echo(message, self._layer)
-        await send_in(self._layer, self._send, message)
+        return send_in(self._layer, self._send, message)
+
+    async def fail(self, error: Exception) -> None:
+        """Give the client an answer, if it had none when the application raised *error*."""
+        if not self._started:
+            record(span_in(here()), error)
+            await answer_500(self.send, self._scope)
+
+    def end(self) -> None:
+        """Be done; the application is."""
 
 
 # Takes the scope, its headers, where to send, the layer of the request and the Context that was extracted. Returns what

@@ -10,6 +10,7 @@ from functools import lru_cache
 from opentelemetry.propagators.textmap import Getter
 
 from otelctx.integrations.asgi.types import Scope
+from otelctx.native import compiled
 from otelctx.propagation.peers import scope_peer
 
 
@@ -25,12 +26,11 @@ def _are_lower(names: Iterable[bytes]) -> bool:
         return False
 
 
-class Headers(Getter[Scope]):
-    """The headers of one scope, by name in lower case."""
+@compiled
+class HeaderTexts:
+    """The headers of one scope, by their bytes."""
 
     __slots__ = ("_all", "_one")
-
-    otelctx_peer = staticmethod(scope_peer)
 
     def __init__(self, scope: Scope) -> None:
         """Sort the headers of *scope*, which are bytes there."""
@@ -59,6 +59,14 @@ class Headers(Getter[Scope]):
             return {name: [v.decode("latin-1") for v in several[key]] for key, name in wanted.items() if key in several}
         one = self._one
         return {name: [one[key].decode("latin-1")] for key, name in wanted.items() if key in one}
+
+
+class Headers(HeaderTexts, Getter[Scope]):
+    """The headers of one scope, by name in lower case."""
+
+    __slots__ = ()
+
+    otelctx_peer = staticmethod(scope_peer)
 
     def get(self, carrier: Scope, key: str) -> list[str] | None:  # noqa: ARG002 - the interface
         """Return all values of header *key*."""

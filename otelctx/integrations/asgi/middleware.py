@@ -69,8 +69,14 @@ class OtelctxMiddleware:
             if exchange is None:
                 await self._serve(scope, receive, refusing(within_span(echoing(send, layer), layer), scope))
             else:
-                await exchange.serve(self.app, receive)
+                await self.app(scope, receive, exchange.send)
+        except Exception as error:
+            if exchange is not None:
+                await exchange.fail(error)
+            raise
         finally:
+            if exchange is not None:
+                exchange.end()
             if not self._owns_task:
                 restore(token)
             elif (span := entry_span_of(layer)) is not span_in(inside):

@@ -4,8 +4,10 @@ Responses: the id of the request on each of them, its span around them, and one 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
+from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode, get_current_span
 
 from otelctx.core.block import restore
@@ -13,12 +15,14 @@ from otelctx.core.here import enter_own, here, span_in, with_span
 from otelctx.core.layers import Layer
 from otelctx.core.reports import report
 from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
+from otelctx.native import compiled
 from otelctx.propagation.edge import echoed_headers, entry_span_of
 
 _DENIAL: Final = "websocket.http.response"
 _BEGINS: Final = frozenset({"http.response.start", "websocket.accept", f"{_DENIAL}.start"})
 
 
+@compiled
 def with_echo(message: Message, layer: Layer) -> Message:
     """Return *message*, which begins a response, with the headers that fields echo; one already there stays."""
     added = echoed_headers(layer)
@@ -65,7 +69,8 @@ def refusing(send: Send, scope: Scope) -> Send:
     return send_refusal
 
 
-async def send_in(layer: Layer, send: Send, message: Message) -> None:
+@compiled
+def send_in(layer: Layer, send: Send, message: Message) -> Awaitable[None]:
     """
     Call *send* so that the server, which may log, finds the server span of the request of *layer* there.
 
@@ -73,9 +78,12 @@ async def send_in(layer: Layer, send: Send, message: Message) -> None:
     """
     context, entry = here(), entry_span_of(layer)
     if entry is INVALID_SPAN or span_in(context).get_span_context().is_valid:
-        await send(message)
-        return
-    token = enter_own(with_span(context, entry))
+        return send(message)
+    return _send_under(with_span(context, entry), send, message)
+
+
+async def _send_under(context: Context, send: Send, message: Message) -> None:
+    token = enter_own(context)
     try:
         await send(message)
     finally:

@@ -7,6 +7,7 @@ spans for each ``send`` and ``receive``.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from timeit import default_timer
 from typing import Any, Final
 
@@ -19,12 +20,14 @@ from otelctx.integrations.asgi.exchange import Exchange
 from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.measures import Measures, content_length
 from otelctx.integrations.asgi.response import answer_500, record, send_in, with_echo
-from otelctx.integrations.asgi.types import App, Message, Receive, Scope, Send
+from otelctx.integrations.asgi.types import Message, Scope, Send
+from otelctx.native import compiled
 from otelctx.propagation.edge import SPAN_MARK
 
 ROUTE_MARK: Final = "otelctx.route"
 
 
+@compiled
 class TracedExchange(Exchange):
     """
     One request and its response.
@@ -62,31 +65,27 @@ class TracedExchange(Exchange):
         self._attributes: dict[str, Any] | None = None if self._active is None else attributes
         self._response_size: int | None = None
 
-    async def serve(self, app: App, receive: Receive) -> None:
-        """Let *app* serve it; an exception of its goes on, with an answer for the client if there was none."""
-        try:
-            await app(self._scope, receive, self.send)
-        except Exception as error:
-            record(self.span, error)
-            if not self._started:
-                await answer_500(self.send, self._scope)
-            raise
-        finally:
-            self._end()
+    async def fail(self, error: Exception) -> None:
+        """Let the span say that the application raised *error*, and give the client an answer if it had none."""
+        record(self.span, error)
+        if not self._started:
+            await answer_500(self.send, self._scope)
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Send *message*, and note what it tells of the response."""
         kind = message["type"]
         if kind == "http.response.start":
             self._started = True
             self._note(message)
             message = with_echo(message, self._layer)
-        if here() is self.inside:
-            await self._send(message)
-        else:
-            await send_in(self._layer, self._send, message)
+        sending = self._send(message) if here() is self.inside else send_in(self._layer, self._send, message)
         if kind == "http.response.body" and not message.get("more_body"):
-            self.span.end()
+            return self._send_last(sending)
+        return sending
+
+    async def _send_last(self, sending: Awaitable[None]) -> None:
+        await sending
+        self.span.end()
 
     def _note(self, message: Message) -> None:
         answer = self._semantics.answer(message["status"])
@@ -98,7 +97,8 @@ class TracedExchange(Exchange):
             self._attributes.update(answer.metric_attributes)
             self._response_size = content_length(message.get("headers"))
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Record what the request took, and end its span if nothing has."""
         if self._active is not None and self._attributes is not None:
             seconds = default_timer() - self._began
             size, route = self._response_size, self._scope[ROUTE_MARK]
