@@ -7,7 +7,6 @@ it is written by the source's own encoder, from its beginning.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
-from cpython.long cimport PyLong_AsUnsignedLongLongMask
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.string cimport memcpy, memmove
@@ -17,7 +16,7 @@ cdef extern from *:
     typedef unsigned long long otelctx_u64;
 
     /* The text in UTF-8; NULL where there is none, for a lone surrogate. Without a copy where it is ASCII. */
-    static const char *otelctx_text(PyObject *text, Py_ssize_t *size) {
+    static CYTHON_INLINE const char *otelctx_text(PyObject *text, Py_ssize_t *size) {
         const char *found;
         if (PyUnicode_IS_COMPACT_ASCII(text)) {
             *size = PyUnicode_GET_LENGTH(text);
@@ -27,55 +26,79 @@ cdef extern from *:
         if (found == NULL) PyErr_Clear();
         return found;
     }
+    /* The digits of an int, the lowest first, and whether it is negative. What the API has for it goes byte by byte. */
+    #if PY_VERSION_HEX >= 0x030C0000
+    #define otelctx_digits(number) (((PyLongObject *)(number))->long_value.ob_digit)
+    #define otelctx_digits_count(number) ((Py_ssize_t)(((PyLongObject *)(number))->long_value.lv_tag >> 3))
+    #define otelctx_is_negative(number) ((((PyLongObject *)(number))->long_value.lv_tag & 3) == 2)
+    #else
+    #define otelctx_digits(number) (((PyLongObject *)(number))->ob_digit)
+    #define otelctx_digits_count(number) (Py_ABS(Py_SIZE(number)))
+    #define otelctx_is_negative(number) (Py_SIZE(number) < 0)
+    #endif
     /* Whether it is an int that fits. */
-    static int otelctx_unsigned(PyObject *number, otelctx_u64 *result) {
-        if (!PyLong_CheckExact(number)) return 0;
-        *result = PyLong_AsUnsignedLongLong(number);
-        if (*result != (otelctx_u64)-1 || !PyErr_Occurred()) return 1;
-        PyErr_Clear();
-        return 0;
+    static CYTHON_INLINE int otelctx_unsigned(PyObject *number, otelctx_u64 *result) {
+        Py_ssize_t index;
+        otelctx_u64 value = 0;
+        if (!PyLong_CheckExact(number) || otelctx_is_negative(number)) return 0;
+        for (index = otelctx_digits_count(number); index--;) {
+            if (value >> (64 - PyLong_SHIFT)) return 0;
+            value = value << PyLong_SHIFT | otelctx_digits(number)[index];
+        }
+        *result = value;
+        return 1;
     }
-    static int otelctx_signed(PyObject *number, long long *result) {
+    static CYTHON_INLINE int otelctx_signed(PyObject *number, long long *result) {
         int overflow;
         *result = PyLong_AsLongLongAndOverflow(number, &overflow);
         return !overflow;
     }
-    static int otelctx_double(PyObject *number, double *result) {
+    /* Writes an int that fits into so many bytes, the highest first. */
+    static int otelctx_big(PyObject *number, unsigned char *at, int bytes) {
+        Py_ssize_t index, count;
+        otelctx_u64 rest = 0;
+        int bits = 0;
+        if (!PyLong_CheckExact(number) || otelctx_is_negative(number)) return 0;
+        count = otelctx_digits_count(number);
+        for (index = 0; index < count; index++) {
+            rest |= (otelctx_u64)otelctx_digits(number)[index] << bits;
+            for (bits += PyLong_SHIFT; bits >= 8 && bytes; bits -= 8, rest >>= 8) at[--bytes] = (unsigned char)rest;
+            if (!bytes && (rest || index + 1 < count)) return 0;
+        }
+        for (; bytes; rest >>= 8) at[--bytes] = (unsigned char)rest;
+        return !rest;
+    }
+    static CYTHON_INLINE int otelctx_double(PyObject *number, double *result) {
         if (!PyFloat_CheckExact(number) && !PyLong_CheckExact(number)) return 0;
         *result = PyFloat_AsDouble(number);
         if (*result != -1.0 || !PyErr_Occurred()) return 1;
         PyErr_Clear();
         return 0;
     }
-    static size_t otelctx_varint_size(otelctx_u64 number) {
+    static CYTHON_INLINE size_t otelctx_varint_size(otelctx_u64 number) {
         size_t size = 1;
         while (number >= 0x80) { number >>= 7; size++; }
         return size;
     }
-    static unsigned char *otelctx_varint(unsigned char *at, otelctx_u64 number) {
+    static CYTHON_INLINE unsigned char *otelctx_varint(unsigned char *at, otelctx_u64 number) {
         while (number >= 0x80) { *at++ = (unsigned char)number | 0x80; number >>= 7; }
         *at++ = (unsigned char)number;
         return at;
     }
-    static unsigned char *otelctx_little(unsigned char *at, otelctx_u64 number, int bytes) {
+    static CYTHON_INLINE unsigned char *otelctx_little(unsigned char *at, otelctx_u64 number, int bytes) {
         while (bytes--) { *at++ = (unsigned char)number; number >>= 8; }
         return at;
     }
-    static unsigned char *otelctx_big(unsigned char *at, otelctx_u64 number) {
-        int shift;
-        for (shift = 56; shift >= 0; shift -= 8) *at++ = (unsigned char)(number >> shift);
-        return at;
-    }
-    static otelctx_u64 otelctx_bits(double number) {
+    static CYTHON_INLINE otelctx_u64 otelctx_bits(double number) {
         otelctx_u64 bits;
         memcpy(&bits, &number, 8);
         return bits;
     }
     /* Of a tuple or a list. */
-    static Py_ssize_t otelctx_size(PyObject *several) {
+    static CYTHON_INLINE Py_ssize_t otelctx_size(PyObject *several) {
         return PyTuple_Check(several) ? PyTuple_GET_SIZE(several) : PyList_GET_SIZE(several);
     }
-    static PyObject *otelctx_item(PyObject *several, Py_ssize_t index) {
+    static CYTHON_INLINE PyObject *otelctx_item(PyObject *several, Py_ssize_t index) {
         return PyTuple_Check(several) ? PyTuple_GET_ITEM(several, index) : PyList_GET_ITEM(several, index);
     }
     """
@@ -89,7 +112,7 @@ cdef extern from *:
     size_t varint_size "otelctx_varint_size"(u64 number) noexcept
     unsigned char *varint "otelctx_varint"(unsigned char *at, u64 number) noexcept
     unsigned char *little "otelctx_little"(unsigned char *at, u64 number, int count) noexcept
-    unsigned char *big "otelctx_big"(unsigned char *at, u64 number) noexcept
+    bint big "otelctx_big"(PyObject *number, unsigned char *at, int count) noexcept
     u64 bits_of "otelctx_bits"(double number) noexcept
     bint is_text "PyUnicode_CheckExact"(PyObject *value) noexcept
     bint is_int "PyLong_CheckExact"(PyObject *value) noexcept
@@ -250,27 +273,17 @@ cdef class Buffer:
         return 1
 
     cdef int trace_id(self, unsigned char tag, PyObject *number) except -1:
-        cdef u64 high, low
-        cdef unsigned char *at
-        if not is_int(number):
-            return 0
-        above = <object>number >> 64
-        if not unsigned_of(<PyObject *>above, &high):
-            return 0
-        low = PyLong_AsUnsignedLongLongMask(<object>number)
-        at = self.room(18)
-        at[0], at[1] = tag, 16
-        self.upto(big(big(at + 2, high), low))
-        return 1
+        return self.number_of_bytes(tag, number, 16)
 
     cdef int span_id(self, unsigned char tag, PyObject *number) except -1:
-        cdef u64 value
-        cdef unsigned char *at
-        if not unsigned_of(number, &value):
+        return self.number_of_bytes(tag, number, 8)
+
+    cdef int number_of_bytes(self, unsigned char tag, PyObject *number, unsigned char count) except -1:
+        cdef unsigned char *at = self.room(count + 2)
+        at[0], at[1] = tag, count
+        if not big(number, at + 2, count):
             return 0
-        at = self.room(10)
-        at[0], at[1] = tag, 8
-        self.upto(big(at + 2, value))
+        self.upto(at + 2 + count)
         return 1
 
     cdef int identity(self, PyObject *context) except -1:
@@ -481,6 +494,12 @@ cdef class Encoder:
             self.python = self.make()
         return self.python
 
+    cdef object resource_of(self, record):
+        return record.resource
+
+    cdef object scope_of(self, record):
+        return record.instrumentation_scope
+
     def encode(self, record):
         return self.own.taken(0) if self.attempt(self.own, record) else self.source().encode(record)
 
@@ -499,9 +518,11 @@ def encode_each(records, encoder, refused, items_of=None):
         try:
             if ours is None:
                 out.add_bytes(encoder.encode(record))
-            elif not ours.attempt(out, record):
-                out.add_bytes(ours.source().encode(record))
-            from_resource, from_scope = record.resource, record.instrumentation_scope
+                from_resource, from_scope = record.resource, record.instrumentation_scope
+            else:
+                if not ours.attempt(out, record):
+                    out.add_bytes(ours.source().encode(record))
+                from_resource, from_scope = ours.resource_of(record), ours.scope_of(record)
             if group is None or from_resource is not resource or from_scope is not scope:
                 others = groups.records_of(from_resource, from_scope)
                 body = out.taken(start)
@@ -577,6 +598,14 @@ cdef class SpanEncoder(Encoder):
                 self.readers = Readers()
             self.kind, self.reader = type(span), self.readers[type(span)]
         return self.reader(span)
+
+    # The private names are those of `otelctx.export.otlp.stored`.
+
+    cdef object resource_of(self, span):
+        return span.resource if self.reader is read_published else span._resource
+
+    cdef object scope_of(self, span):
+        return span.instrumentation_scope if self.reader is read_published else span._instrumentation_scope
 
     cdef int write(self, Buffer out, span) except -1:
         cdef tuple contents = self.contents(span)

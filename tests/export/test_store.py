@@ -111,6 +111,13 @@ class TestBounds:
         store.database.close()
         assert path.stat().st_size < 1 << 20
 
+    def test_what_is_removed_is_not_written_once_more(self, path: Path, store_at: StoreAt) -> None:
+        store = store_at(path)
+        store.append(Batch(os.urandom(1 << 20), 1))
+        store.database.run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close())
+        store.remove(0, store.last())
+        assert path.with_name(f"{path.name}-wal").stat().st_size < 1 << 18
+
 
 class TestSharing:
     def test_processes_write_to_one_store_at_once_and_nothing_is_lost(self, path: Path, store_at: StoreAt) -> None:

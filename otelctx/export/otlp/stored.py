@@ -7,8 +7,9 @@ just what they store are read by the private names below, ours by a call, and al
 Whether the names still mean what they did is tried out once, on a span made for it.
 
 Private names used, in opentelemetry-sdk 1.40 to 1.45: of `opentelemetry.sdk.trace.ReadableSpan`, `_context`, `_parent`,
-`_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links` and `_status`; of
-`opentelemetry.attributes.BoundedAttributes`, `_dict`; of `opentelemetry.sdk.util.BoundedList`, `_dq`.
+`_name`, `_kind`, `_start_time`, `_end_time`, `_attributes`, `_events`, `_links`, `_status`, `_resource` and
+`_instrumentation_scope`, the last two in the compiled twin alone; of `opentelemetry.attributes.BoundedAttributes`,
+`_dict`; of `opentelemetry.sdk.util.BoundedList`, `_dq`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span
 from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
 from otelctx.export.otlp.attributes import snapshot
@@ -34,10 +36,12 @@ _PROPERTIES: Final = (
     "dropped_links",
     "end_time",
     "events",
+    "instrumentation_scope",
     "kind",
     "links",
     "name",
     "parent",
+    "resource",
     "start_time",
     "status",
 )
@@ -125,9 +129,14 @@ def names_hold() -> bool:
         status=Status(),
         start_time=7,
         end_time=8,
+        instrumentation_scope=InstrumentationScope("scope"),
     )
     stored, published = read_stored(span), read_published(span)
-    return all(map(_say_the_same, stored, published))
+    return (
+        all(map(_say_the_same, stored, published))
+        and getattr(span, "_resource", None) is span.resource
+        and getattr(span, "_instrumentation_scope", None) is span.instrumentation_scope
+    )
 
 
 def _say_the_same(stored: object, published: object) -> bool:
