@@ -1,5 +1,8 @@
 """The twins of `otelctx.integrations.asgi`: one HTTP request and its response."""
 
+from cpython.dict cimport PyDict_GetItemWithError, PyDict_SetItem, PyDict_Update
+from cpython.object cimport PyObject
+
 from otelctx.native.core cimport Link, Request, enter_own, here, restore, span_in, with_span
 from otelctx.native.propagation cimport HeaderTexts as Texts
 from otelctx.native.propagation cimport echoed_in, entry_span_of
@@ -7,8 +10,36 @@ from otelctx.native.propagation cimport echoed_in, entry_span_of
 # What the floor below reads best.
 HeaderTexts = Texts
 
+cdef extern from *:
+    """
+    /* A path that is written into a URL as it is: /[0-9A-Za-z/_.~-]* */
+    static int otelctx_is_simple_path(PyObject *path) {
+        Py_ssize_t place, length;
+        const Py_UCS1 *characters;
+        if (!PyUnicode_CheckExact(path) || !PyUnicode_IS_COMPACT_ASCII(path)) return 0;
+        length = PyUnicode_GET_LENGTH(path);
+        characters = PyUnicode_1BYTE_DATA(path);
+        if (length == 0 || characters[0] != '/') return 0;
+        for (place = 0; place < length; place++) {
+            Py_UCS1 c = characters[place], letter = c | 0x20;
+            if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && c != '/' && c != '_' && c != '.'
+                && c != '~' && c != '-') return 0;
+        }
+        return 1;
+    }
+    static PyObject *otelctx_empty(PyObject *type) {
+        PyObject *made, *no_arguments = PyTuple_New(0);
+        if (no_arguments == NULL) return NULL;
+        made = ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, no_arguments, NULL);
+        Py_DECREF(no_arguments);
+        return made;
+    }
+    """
+    bint is_simple_path "otelctx_is_simple_path"(object path) noexcept
+    object empty "otelctx_empty"(object type)
+
 cdef bint is_loaded = False
-cdef object INVALID_SPAN, SPAN_MARK, ROUTE_MARK, SERVER, answer_500, content_length, default_timer, record
+cdef object Clean, INVALID_SPAN, SPAN_MARK, ROUTE_MARK, SERVER, answer_500, content_length, default_timer, record
 
 
 cdef int load() except -1:
@@ -26,12 +57,14 @@ cdef int load() except -1:
 
 cdef int load_traced() except -1:
     """Take what only those have who make spans."""
-    global ROUTE_MARK, content_length, default_timer
+    global Clean, ROUTE_MARK, content_length, default_timer
     import timeit
 
     from otelctx.integrations.asgi import measures, traced_exchange
+    from otelctx.signals import clean
 
     load()
+    Clean = clean.Clean
     ROUTE_MARK, default_timer = traced_exchange.ROUTE_MARK, timeit.default_timer
     content_length = measures.content_length
     return 0
@@ -103,6 +136,50 @@ cdef class Exchange:
         pass
 
 
+cdef object description(object known, object scope, object headers):
+    """Return what ``known.of(scope, headers)`` does."""
+    made = described(known, scope, headers) if isinstance(headers, Texts) and type(scope) is dict else None
+    return known.of(scope, headers) if made is None else made
+
+
+cdef object described(object known, dict scope, Texts headers):
+    """Return a description of a kind that is known already, or None."""
+    cdef PyObject *found
+    cdef object attributes
+    if headers._all is not None or scope.get("query_string") or not is_simple_path(scope["path"]):
+        return None
+    path, client, server = scope["path"], scope.get("client"), scope.get("server")
+    host, agent = headers._one.get(b"host"), headers._one.get(b"user-agent")
+    kind_key = (scope.get("method"), scope.get("scheme"), scope.get("http_version"))
+    kind_key += (None if server is None else tuple(server),)
+    kind_key += (client is None,) if host is None else (host, client is None)
+    kind = (<dict>known._kinds).get(kind_key)
+    if kind is None or not kind.is_usable:
+        return None
+    attributes = empty(Clean)
+    PyDict_Update(attributes, kind._common)
+    for name in <tuple>kind._paths:
+        PyDict_SetItem(attributes, name, path)
+    for name, before in <tuple>kind._urls:
+        PyDict_SetItem(attributes, name, before + path)
+    if client is not None:
+        if len(client) != 2:
+            return None
+        address, port = client
+        if type(address) is not str or not address or type(port) is not int or not port:
+            return None
+        for name in <tuple>kind._clients:
+            PyDict_SetItem(attributes, name, address)
+        for name in <tuple>kind._ports:
+            PyDict_SetItem(attributes, name, port)
+    if agent is not None:
+        found = PyDict_GetItemWithError(known._agents, agent)
+        if found is NULL:
+            return None
+        PyDict_Update(attributes, <object>found)
+    return kind.name + path, attributes
+
+
 cdef class TracedExchange(Exchange):
     cdef public object span
     cdef object _active, _attributes, _began, _measures, _response_size, _semantics
@@ -114,7 +191,7 @@ cdef class TracedExchange(Exchange):
         self._began = default_timer()
         self._semantics = measures.semantics
         self._measures = measures
-        name, attributes = self._semantics.descriptions.of(scope, headers)
+        name, attributes = description(self._semantics.descriptions, scope, headers)
         self.span = tracer.start_span(name, opened, SERVER, attributes)
         Exchange.__init__(self, scope, send, layer, with_span(opened, self.span))
         scope[SPAN_MARK] = self.span
@@ -141,7 +218,10 @@ cdef class TracedExchange(Exchange):
         self.span.end()
 
     cdef int note(self, message) except -1:
-        answer = self._semantics.answer(message["status"])
+        status = message["status"]
+        answer = (<dict>self._semantics._answers).get(status) if type(status) is int else None
+        if answer is None:
+            answer = self._semantics.answer(status)
         span = self.span
         if span.is_recording():
             span.set_attributes(answer.attributes)

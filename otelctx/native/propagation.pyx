@@ -86,7 +86,7 @@ cdef bint is_loaded = False
 cdef object received_slowly, sent_slowly, reader_of, names, form_of, undirected, tell_left_out
 cdef object CONTINUE, PEER_KEY, MARK, DefaultGetter, DefaultSetter, SpanContext, NonRecordingSpan, NO_STATE, INVALID
 cdef object current_passage, into_passage
-cdef object sender_slowly, opened_slowly, echoed_slowly, get_global_textmap, INVALID_SPAN, ABSENT, wire_text
+cdef object CONNECTED, UNIX, sender_slowly, opened_slowly, echoed_slowly, get_global_textmap, INVALID_SPAN, ABSENT, wire_text
 cdef dict ingress_module, sealing_module, crossing_module
 cdef tuple FORWARDED, FLAGS
 cdef str TRACEPARENT, TRACESTATE, BAGGAGE
@@ -106,7 +106,7 @@ cdef int load() except -1:
     global CONTINUE, PEER_KEY, MARK, DefaultGetter, DefaultSetter, SpanContext, NonRecordingSpan, NO_STATE, INVALID
     global current_passage, ingress_module, sealing_module, FORWARDED, FLAGS, TRACEPARENT, TRACESTATE, BAGGAGE
     global into_passage, sender_slowly, opened_slowly, echoed_slowly, get_global_textmap, INVALID_SPAN, ABSENT, wire_text
-    global crossing_module
+    global crossing_module, CONNECTED, UNIX
     from opentelemetry import propagate, trace
     from opentelemetry.propagators import textmap
 
@@ -122,6 +122,7 @@ cdef int load() except -1:
     opened_slowly = TWINS["otelctx.propagation.edge.opened_at"][0]
     echoed_slowly = TWINS["otelctx.propagation.edge.echoed_headers"][0]
     get_global_textmap, INVALID_SPAN = propagate.get_global_textmap, trace.INVALID_SPAN
+    CONNECTED, UNIX = peers.CONNECTED, peers.UNIX
     ABSENT, wire_text, crossing_module = layers.ABSENT, values.wire_text, vars(crossing)
     reader_of, names = peers.reader_of, carriers.names
     form_of, undirected, tell_left_out = forms.form_of, unknown.undirected, overflow.tell_left_out
@@ -382,6 +383,18 @@ def sender():
     if kept is None or (<tuple>kept)[0] is not get_global_textmap() or (<tuple>kept)[1] is not known:
         return sender_slowly()
     return kept
+
+
+def propagator():
+    return (<tuple>sender())[2]
+
+
+def scope_peer(scope):
+    client = scope[CONNECTED] if CONNECTED in scope else scope.get("client")
+    if client:
+        return str(client[0])
+    server = scope.get("server")
+    return UNIX if server and server[1] is None else None
 
 
 def opened_at(carrier, extracted):

@@ -78,6 +78,7 @@ def sender() -> Sender:
     return found
 
 
+@compiled
 def propagator() -> TextMapPropagator:
     """Return the propagator of the `sender`."""
     return sender().propagator

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from opentelemetry.context import Context, create_key
 
 from otelctx.errors import DestinationError
+from otelctx.native import compiled
 from otelctx.propagation.destination import OWN_NETWORKS, Address, Network, address_of, parse
 
 PEER_KEY: Final = create_key("otelctx-peer")
@@ -163,6 +164,7 @@ def with_peer(context: Context, peer: str | Peer) -> Context:
     return Context({**context, PEER_KEY: peer})
 
 
+@compiled
 def scope_peer(scope: Mapping[str, Any]) -> str | Peer | None:
     """Return who an ASGI *scope* came from, or None."""
     client = scope[CONNECTED] if CONNECTED in scope else scope.get("client")

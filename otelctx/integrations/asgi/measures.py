@@ -61,6 +61,7 @@ class Measures:
             for shown, is_new, of_one in zip(described, (False, True), histograms, strict=True)
             if of_one[0] is not None
         ]
+        self._asked = (self._active, *(convention.duration for convention in self._conventions))
         self._are_kept = False
 
     def begin(self, attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -73,7 +74,7 @@ class Measures:
         return active
 
     def _find_out(self) -> bool:
-        for instrument in (self._active, *(convention.duration for convention in self._conventions)):
+        for instrument in self._asked:
             # A proxy stands for an instrument that is made when a provider is set.
             real = getattr(instrument, "_real_instrument", instrument)
             if real is not None and not isinstance(real, (NoOpHistogram, NoOpUpDownCounter)):
