@@ -70,6 +70,13 @@ The base address of the collector that the command line asks, ``http://127.0.0.1
 Where telemetry is sent is said by ``OTEL_EXPORTER_OTLP_ENDPOINT``, as always.
 """
 
+OTELCTX_NATIVE: Final = "OTELCTX_NATIVE"
+"""
+Whether the compiled twins run where there are some: anything (default), or ``false`` or ``0``.
+
+`otelctx.native` reads it, at import.
+"""
+
 
 def is_enabled(environ: Mapping[str, str]) -> bool:
     """
