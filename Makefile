@@ -34,7 +34,7 @@ test: $(READY) ## run the tests, with Python alone; ARGS="-k name" narrows them
 
 test-native: native ## compile the twins, and run the tests of what they do with them; ARGS as above
 	@OTELCTX_NATIVE=1 $(BIN)/python -m pytest $(ARGS) \
-	  $(addprefix tests/,native core propagation signals integrations export counts)
+	  $(addprefix tests/,native core propagation signals integrations export counts boundaries detect)
 
 matrix: $(READY) ## run every claim on every boundary, and print the table to docs/boundaries.md
 	@$(BIN)/python -m tests.conformance
@@ -47,7 +47,7 @@ $(VENV)/.native: $(READY)
 	  $$(command -v cc >/dev/null || echo --group compiler)
 	@touch $@
 
-oldest: $(READY) ## run the tests of the lower floors with the oldest OpenTelemetry that is supported
+oldest: $(READY) ## run the tests of the lower floors with the oldest OpenTelemetry that is supported; OTELCTX_NATIVE=0 as above
 	@$(BIN)/python tests/packaging/oldest.py $(ARGS)
 
 soak: $(READY) ## 1,000,000 requests through mixed boundaries, every value checked; ARGS="--minutes 5" shortens it

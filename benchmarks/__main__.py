@@ -9,7 +9,7 @@ import sys
 
 from rich.console import Console
 
-from benchmarks.harness.case import Group, group_of
+from benchmarks.harness.case import ALONE, Group, group_of
 from benchmarks.harness.page import PAGE, PLOT, filled, parts, rows
 from benchmarks.harness.plot import plot
 from benchmarks.harness.results import committed, keep, summarised
@@ -51,6 +51,9 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 80)
     for group in map(group_of, GROUPS):
         names = chosen(group, options.word, quick=options.quick)
+        if options.quick:
+            for case in group.cases.values():
+                case.contenders.pop(ALONE, None)
         if options.list:
             for name in names:
                 console.print(f"{group.name}/{name}: {', '.join(group.cases[name].contenders)}", soft_wrap=True)

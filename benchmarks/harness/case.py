@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from typing import Final
+
+from otelctx import native
 
 # Does something so many times. What it returns are its own numbers, instead of the time it took.
 Work = Callable[[int], Mapping[str, float] | None]
 Contender = Callable[[], Work]
 
 OURS: Final = "otelctx"
+# The same without its compiled twins, where there are some.
+ALONE: Final = "otelctx in Python"
 
 
 class MissingError(Exception):
@@ -90,4 +96,17 @@ class Group:
 def group_of(name: str) -> Group:
     """Return the group that the module *name* of `benchmarks.cases` has made."""
     group: Group = import_module(f"benchmarks.cases.{name}").GROUP
+    for case in group.cases.values():
+        if any(case.measures.values()):
+            case.contenders.setdefault(ALONE, _alone(case.contenders[OURS]))
     return group
+
+
+def _alone(ours: Contender) -> Contender:
+    # Its process is told not to use them.
+    def contender() -> Work:
+        if not any(Path(native.__path__[0]).glob(f"*{EXTENSION_SUFFIXES[0]}")):
+            raise MissingError("nothing is compiled; run make native")
+        return ours()
+
+    return contender

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.harness.case import Case, Group
+from benchmarks.harness.case import ALONE, Case, Group
+from otelctx.native import SWITCH
 
 ROOT: Final = Path(__file__).parents[2]
 # Variables of a user's shell would set up what a contender sets up itself.
@@ -62,7 +63,9 @@ class Worker:
 
     def __init__(self, python: str, group: Group, contender: str, cases: Sequence[str]) -> None:
         """Start it."""
-        environ = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+        environ = {key: value for key, value in os.environ.items() if key == SWITCH or not key.startswith(_FOREIGN)}
+        if contender == ALONE:
+            environ[SWITCH] = "0"
         command = [python, "-m", "benchmarks.harness.worker", group.name, contender, *cases]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -110,7 +113,8 @@ def measure(
             absent = set()
             for contender, worker in workers.items():
                 about = worker.about()
-                measured.python, measured.versions = about["python"], about["versions"]
+                measured.python = about["python"]
+                measured.versions |= about["versions"]
                 absent |= {(contender, name) for name in about["missing"]}
                 measured.missing |= {f"{name}: {contender}": why for name, why in about["missing"].items()}
             cases = {name: [one for one in group.cases[name].contenders if (one, name) not in absent] for name in batch}

@@ -17,7 +17,8 @@ import time
 from importlib.metadata import distributions, version
 from typing import Any, Final
 
-from benchmarks.harness.case import MissingError, Work, group_of
+from benchmarks.harness.case import OURS, MissingError, Work, group_of
+from otelctx.native import compiled_floors
 
 # What a result depends on, beside Python; of these, the ones that are installed.
 PACKAGES: Final = (
@@ -36,9 +37,12 @@ PACKAGES: Final = (
 )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that are installed here."""
-    return {name: version(name) for name in PACKAGES if any(distributions(name=name))}
+def versions(contender: str) -> dict[str, str]:
+    """Return the versions of the packages that are installed here, and what runs compiled of otelctx."""
+    found = {name: version(name) for name in PACKAGES if any(distributions(name=name))}
+    if contender == OURS:
+        found["otelctx, compiled"] = ", ".join(compiled_floors()) or "nothing"
+    return found
 
 
 def timed(work: Work, calls: int) -> dict[str, float]:
@@ -63,7 +67,7 @@ def main(group: str, contender: str, *names: str) -> None:
             works[name] = cases[name].contenders[contender]()
         except (ModuleNotFoundError, MissingError) as error:  # noqa: PERF203 - once for each
             missing[name] = str(error)
-    about: dict[str, Any] = {"python": platform.python_version(), "versions": versions(), "missing": missing}
+    about: dict[str, Any] = {"python": platform.python_version(), "versions": versions(contender), "missing": missing}
     print(json.dumps(about), file=answers)
     # What the set-up has made stays until the end, and is not to be looked through again and again.
     gc.collect()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from otelctx.native import SWITCH, TWINS, compiled_floors
+from otelctx.setup import environment_variables
 from tests.bare_environment import bare_environment
 
 PACKAGE = Path(__file__).parents[2] / "otelctx"
@@ -70,6 +71,10 @@ def test_make_test_native_runs_every_twin() -> None:
 @pytest.mark.parametrize("value", ["0", "false", " False "])
 def test_the_switch_leaves_python_alone(value: str) -> None:
     assert run(PACKAGE.parent, OTELCTX_NATIVE=value) == ([], "")
+
+
+def test_the_switch_is_the_variable_that_is_listed() -> None:
+    assert environment_variables.OTELCTX_NATIVE == SWITCH
 
 
 @needs_twins
