@@ -41,7 +41,7 @@ def run(folder: Path, program: str = PROGRAM, **environment: str) -> tuple[list[
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
-        env=kept | environment,
+        env=kept | {"PYTHONPATH": str(folder)} | environment,
         capture_output=True,
         text=True,
         timeout=60,
