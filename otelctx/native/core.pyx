@@ -184,7 +184,7 @@ cdef object made_current(object context):
     return PyContextVar_Set(CURRENT, context) if is_variable else attach(context)
 
 
-def enter(context, depth=1):
+cpdef object enter(object context, Py_ssize_t depth=1):
     # No frame of Python's stands between here and who calls, however deep that is said to be.
     return entered(context, raw_context())
 

@@ -14,6 +14,7 @@ from opentelemetry.util.types import AttributeValue
 from otelctx.core.layers import Layer
 from otelctx.core.redaction import Memo, View
 from otelctx.core.values import attribute_value
+from otelctx.native import compiled
 
 # Names attributes that are fields, so that a reader of the trace can tell them from the code's own: those that a
 # binding gave.
@@ -38,6 +39,7 @@ def attributes_of(layer: Layer, view: View, *, once: bool = False) -> Mapping[st
     return attributes
 
 
+@compiled
 def named(values: Mapping[str, object], view: View, hashes: Memo) -> dict[str, AttributeValue]:
     """Return what *view* shows of *values*, by attribute name; *hashes* are those of the request."""
     names, hidden = view.names, view.hidden

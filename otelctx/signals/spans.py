@@ -19,6 +19,7 @@ from otelctx.core.registry import registry
 from otelctx.core.request import Request
 from otelctx.core.state import current_layer, layer_in
 from otelctx.core.values import attribute_value
+from otelctx.native import compiled
 from otelctx.propagation.codec import DROPPED
 from otelctx.propagation.overflow import dropped_before
 from otelctx.signals.attributes import attributes_of
@@ -39,27 +40,7 @@ class FieldSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp *span*; an attribute that it has already stays as it is."""
-        layer = current_layer() if parent_context is None else layer_in(parent_context)
-        if layer is None:
-            return
-        declared, request = registry(), layer.request
-        is_entry = request is not None and _is_entry(span)
-        # Before the application sets anything, they are asked for once.
-        _stamp(span, attributes_of(layer, declared.in_spans, once=is_entry))
-        if request is None:
-            return
-        if request.link is not None or request.former is not None or request.broken_seal is not None:
-            _stamp(span, _relations(request, span))
-        if is_entry:
-            request.entry_span = span
-            request.listeners = _LISTENERS
-            origins = request.origins
-            for field in declared.generated:
-                origin = origins.get(field.name)
-                if origin is not None:
-                    _stamp(span, _origin(field.name, origin))
-            if DROPPED in request.carried:
-                _stamp(span, dropped_before(request.carried))
+        stamp_fields(span, parent_context)
 
     def shutdown(self) -> None:
         """Do nothing: there is nothing to deliver."""
@@ -69,7 +50,33 @@ class FieldSpanProcessor(SpanProcessor):
         return True
 
 
-_LISTENERS: Final = (write_through,)
+LISTENERS: Final = (write_through,)
+
+
+@compiled
+def stamp_fields(span: Span, parent_context: Context | None) -> None:
+    """Stamp *span*, which starts in *parent_context*, or here."""
+    layer = current_layer() if parent_context is None else layer_in(parent_context)
+    if layer is None:
+        return
+    declared, request = registry(), layer.request
+    is_entry = request is not None and _is_entry(span)
+    # Before the application sets anything, they are asked for once.
+    _stamp(span, attributes_of(layer, declared.in_spans, once=is_entry))
+    if request is None:
+        return
+    if request.link is not None or request.former is not None or request.broken_seal is not None:
+        _stamp(span, relations(request, span))
+    if is_entry:
+        request.entry_span = span
+        request.listeners = LISTENERS
+        origins = request.origins
+        for field in declared.generated:
+            origin = origins.get(field.name)
+            if origin is not None:
+                _stamp(span, origin_of(field.name, origin))
+        if DROPPED in request.carried:
+            _stamp(span, dropped_before(request.carried))
 
 
 def _stamp(span: Span, attributes: Mapping[str, AttributeValue]) -> None:
@@ -82,7 +89,8 @@ def _stamp(span: Span, attributes: Mapping[str, AttributeValue]) -> None:
 
 
 @cache
-def _origin(name: str, origin: str) -> Mapping[str, AttributeValue]:
+def origin_of(name: str, origin: str) -> Mapping[str, AttributeValue]:
+    """Return the attribute that says where the value of field *name* is from."""
     return {ORIGIN.format(name): origin}
 
 
@@ -93,7 +101,7 @@ def _is_entry(span: Span) -> bool:
     return (kind is _SERVER or kind is _CONSUMER) and (parent is None or parent[2])
 
 
-def _relations(request: Request, span: Span) -> dict[str, AttributeValue]:
+def relations(request: Request, span: Span) -> dict[str, AttributeValue]:
     """Relate *span*, the first of *request*, to what the request came with and does not continue."""
     link, former, broken = request.link, request.former, request.broken_seal
     request.link = request.former = request.broken_seal = None

@@ -15,6 +15,7 @@ from opentelemetry.util.types import AttributeValue
 from otelctx.core.here import here, span_in
 from otelctx.core.registry import registry
 from otelctx.core.request import Request
+from otelctx.native import compiled
 from otelctx.signals.attributes import FIELDS, named
 from otelctx.signals.recording import RecordingSpan
 
@@ -25,6 +26,7 @@ UNSET_EVENT: Final = "otelctx.unset"
 MOST_EVENTS: Final = 32
 
 
+@compiled
 def write_through(request: Request, changes: Mapping[str, object], before: Mapping[str, object]) -> None:
     """Write *changes* to the entry span of *request* and to the current span, those of them that record."""
     view = registry().in_spans
@@ -32,9 +34,9 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
     old = named(before, view, {}) if before else {}
     withdrawn = [name for name in old if name not in attributes]
     entry, inner = request.entry_span, span_in(here())
-    teller = _write(entry, attributes, old)
+    teller = write(entry, attributes, old)
     if inner is not entry:
-        teller = _write(inner, attributes, old) or teller
+        teller = write(inner, attributes, old) or teller
     if request.writes <= MOST_EVENTS and teller is not None:
         if attributes:
             teller.add_event(SET_EVENT, attributes)
@@ -42,7 +44,7 @@ def write_through(request: Request, changes: Mapping[str, object], before: Mappi
             teller.add_event(UNSET_EVENT, {FIELDS: sorted(withdrawn)})
 
 
-def _write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> Span | None:
+def write(span: Span, attributes: Mapping[str, AttributeValue], old: Mapping[str, AttributeValue]) -> Span | None:
     """Write *attributes* to *span*, but for those that it has from somebody else; return it if it records."""
     if type(span) is RecordingSpan:
         return span if span.rewrite(attributes, old) else None

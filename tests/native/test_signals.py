@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_ON
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 
 import otelctx
 from otelctx import Field
 from otelctx.core.registry import registry
+from otelctx.core.state import current_request
 from otelctx.native import TWINS
-from otelctx.signals import log_bridge, log_records
+from otelctx.signals import attributes, log_bridge, log_records, spans, tracing, write_through
 
 pytestmark = pytest.mark.skipif(
     TWINS["otelctx.signals.log_records.stamps"][0] is TWINS["otelctx.signals.log_records.stamps"][1],
@@ -30,6 +43,15 @@ def pair(function: Any) -> tuple[Any, Any]:
     return next((pure, twin) for pure, twin in TWINS.values() if twin is function)
 
 
+@contextlib.contextmanager
+def fast() -> Iterator[None]:
+    tracing.install()
+    try:
+        yield
+    finally:
+        tracing.uninstall()
+
+
 class Text(str):
     __slots__ = ()
 
@@ -38,7 +60,7 @@ plain = st.one_of(st.text(max_size=6), st.integers(), st.floats(allow_nan=False)
 values = st.one_of(plain, st.builds(Text, st.text(max_size=3)), st.just(object()), st.tuples(plain))
 names = st.sampled_from(["user_id", "card", "hidden", "step", "name", "message", "getMessage", "trace_id"])
 fields = st.dictionaries(names, values, max_size=6)
-spans = st.builds(
+identities = st.builds(
     lambda *ids: NonRecordingSpan(SpanContext(*ids)),
     st.integers(0, 2**128),
     st.integers(0, 2**64),
@@ -57,7 +79,7 @@ def in_both_ways(function: Any, show: Callable[[Any], Any]) -> None:
     assert show(pure) == show(twin)
 
 
-@given(fields, fields, st.none() | spans)
+@given(fields, fields, st.none() | identities)
 def test_stamps(request: dict[str, Any], bound: dict[str, Any], span: Any) -> None:
     def show(stamps: Any) -> list[Any]:
         seen = [stamps()]
@@ -75,7 +97,7 @@ def test_stamps(request: dict[str, Any], bound: dict[str, Any], span: Any) -> No
     in_both_ways(log_records.stamps, show)
 
 
-@given(fields, st.none() | spans, st.booleans())
+@given(fields, st.none() | identities, st.booleans())
 def test_made_stamps(shown: dict[str, Any], span: Any, shows_undeclared: bool) -> None:
     context = Context() if span is None else set_span_in_context(span, Context())
     view = registry().in_logs if shows_undeclared else dataclasses.replace(registry().in_logs, only=frozenset(["card"]))
@@ -143,3 +165,89 @@ def test_the_bridge(root: list[bool], own: list[bool], propagates: bool) -> None
         return seen
 
     in_both_ways(log_bridge.bridging, show)
+
+
+def provider() -> TracerProvider:
+    return TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+
+
+@given(fields, st.booleans(), st.booleans())
+def test_named(shown: dict[str, Any], shows_undeclared: bool, is_the_declared: bool) -> None:
+    view = registry().in_spans
+    if not is_the_declared:
+        view = dataclasses.replace(view, only=None if shows_undeclared else frozenset(["card", "user_id"]))
+    in_both_ways(attributes.named, lambda named: [*named(shown, view, {}).items()])
+
+
+given_attributes = st.dictionaries(
+    st.sampled_from(["user.id", "app.card", "step", "own"]), plain.filter(bool), max_size=3
+)
+
+
+@given(fields, fields, given_attributes, st.sampled_from(SpanKind), st.booleans())
+def test_fields_on_spans(
+    request: dict[str, Any], bound: dict[str, Any], own: dict[str, Any], kind: SpanKind, is_sdks: bool
+) -> None:
+    def show(stamp: Any) -> Any:
+        with otelctx.request(request_id="same", **request), otelctx.bind(**bound):
+            span: Any = provider().get_tracer("t").start_span("s", Context(), kind=kind, attributes=own)
+            stamp(span, None)
+            here = current_request()
+            entry = here is not None and here.entry_span is span
+            return [*span.attributes.items()], entry
+
+    with contextlib.nullcontext() if is_sdks else fast():
+        in_both_ways(spans.stamp_fields, show)
+
+
+@given(fields, fields, given_attributes, st.booleans())
+def test_changes_of_a_request(
+    request: dict[str, Any], changes: dict[str, Any], own: dict[str, Any], ends: bool
+) -> None:
+    def show(write: Any) -> Any:
+        tracer = provider().get_tracer("t")
+        with otelctx.request(request_id="same", **request):
+            here: Any = current_request()
+            here.entry_span = entry = tracer.start_span("entry", Context(), attributes=own)
+            here.listeners = (write,)
+            with tracer.start_as_current_span("inner") as inner:
+                if ends:
+                    entry.end()
+                otelctx.set(**changes)
+                otelctx.set(**changes)
+            return [
+                ([*span.attributes.items()], [(e.name, [*e.attributes.items()]) for e in span.events])
+                for span in (entry, inner)
+            ]
+
+    with fast():
+        in_both_ways(write_through.write_through, show)
+
+
+@given(
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([ALWAYS_ON, ALWAYS_OFF, DEFAULT_ON]),
+    st.none() | st.sampled_from([ValueError("v"), KeyboardInterrupt()]),
+)
+def test_a_current_span(records: bool, sets: bool, ends: bool, sampler: Any, error: BaseException | None) -> None:
+    def show(making: Any) -> Any:
+        make, exporter = making(Tracer.start_as_current_span), InMemorySpanExporter()
+        made = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        made.add_span_processor(SimpleSpanProcessor(exporter))
+        tracer = made.get_tracer("t")
+        options = {"record_exception": records, "set_status_on_exception": sets, "end_on_exit": ends}
+        before = get_current()
+        with contextlib.suppress(ValueError, KeyboardInterrupt), make(tracer, "s", **options) as span:
+            assert get_current_span() is span
+            if error is not None:
+                raise error
+        assert get_current() is before
+        shown = [
+            (one.name, one.status.status_code, [e.name for e in one.events]) for one in exporter.get_finished_spans()
+        ]
+        return shown, span.is_recording()
+
+    with fast():
+        in_both_ways(tracing.making_current, show)

@@ -27,7 +27,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
 from otelctx.export.otlp.attributes import snapshot
 from otelctx.native import compiled
-from otelctx.signals.recording import RecordingSpan, SpanContents
+from otelctx.signals.recording import RecordingSpan
+from otelctx.signals.span_state import SpanContents
 
 _PROPERTIES: Final = (
     "attributes",
