@@ -505,7 +505,10 @@ cdef class SpanState:
 
     cdef int put(self, object attributes) except -1:
         cdef dict fresh
-        if not PyDict_Check(attributes):
+        if self.values is None and PyDict_Check(attributes) and PyDict_Size(attributes) <= self.room():
+            self.values = PyDict_Copy(attributes)
+            return 0
+        if type(attributes) is not dict:
             attributes = dict(attributes)
         if share(self.values, attributes):
             fresh = {}

@@ -31,6 +31,7 @@ from otelctx.core.registry import registry
 from otelctx.core.state import current_request
 from otelctx.native import TWINS
 from otelctx.signals import attributes, log_bridge, log_records, spans, tracing, write_through
+from otelctx.signals.clean import Clean
 
 pytestmark = pytest.mark.skipif(
     TWINS["otelctx.signals.log_records.stamps"][0] is TWINS["otelctx.signals.log_records.stamps"][1],
@@ -184,13 +185,13 @@ given_attributes = st.dictionaries(
 )
 
 
-@given(fields, fields, given_attributes, st.sampled_from(SpanKind), st.booleans())
-def test_fields_on_spans(
-    request: dict[str, Any], bound: dict[str, Any], own: dict[str, Any], kind: SpanKind, is_sdks: bool
+@given(fields, fields, given_attributes, st.sampled_from([dict, Clean]), st.sampled_from(SpanKind), st.booleans())
+def test_fields_on_spans(  # noqa: PLR0917 - each is one part of a span
+    request: dict[str, Any], bound: dict[str, Any], own: dict[str, Any], given: Any, kind: SpanKind, is_sdks: bool
 ) -> None:
     def show(stamp: Any) -> Any:
         with otelctx.request(request_id="same", **request), otelctx.bind(**bound):
-            span: Any = provider().get_tracer("t").start_span("s", Context(), kind=kind, attributes=own)
+            span: Any = provider().get_tracer("t").start_span("s", Context(), kind=kind, attributes=given(own))
             stamp(span, None)
             here = current_request()
             entry = here is not None and here.entry_span is span
