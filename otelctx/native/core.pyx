@@ -96,6 +96,7 @@ cdef set span_kinds = set()
 cdef object declared = None
 cdef dict plain_lengths = {}
 cdef dict lengths_of_ids = {}
+cdef list generated = []
 cdef dict fields_by_name = {}
 
 
@@ -137,7 +138,7 @@ cdef inline int loaded() except -1:
 
 cdef object declared_now():
     """Return the registry of now."""
-    global declared, plain_lengths, lengths_of_ids, fields_by_name
+    global declared, plain_lengths, lengths_of_ids, fields_by_name, generated
     loaded()
     cdef object now = registry_module["_active"]
     if now is not declared:
@@ -146,6 +147,7 @@ cdef object declared_now():
             for field in now.by_name.values()
             if field.type is str and field.validate is is_request_id
         }
+        generated = [(field.name, field) for field in now.generated]
         # Last: a collection of garbage may let another thread in before.
         plain_lengths, fields_by_name, declared = now.plain, now.by_name, now
     return now
@@ -336,7 +338,7 @@ cdef class Request:
 
     cdef int open(self, object values, object carried, object properties) except -1:
         cdef dict origins = {}
-        now = declared_now()
+        declared_now()
         self.values = values
         self.carried = carried
         self.properties = NOTHING if properties is None else properties
@@ -348,9 +350,8 @@ cdef class Request:
         for name in values:
             origins[name] = RECEIVED
         self.origins = origins
-        for field in <tuple>now.generated:
-            name = field.name
-            if values.get(name) is None:
+        for name, field in generated:
+            if value_in(values, name, None) is None:
                 value = field.generated()
                 if value is not None:
                     values[name] = value

@@ -52,6 +52,25 @@ cdef extern from *:
         *number = read;
         return 0;
     }
+    /* The number of 32 digits, whose halves were read. */
+    static PyObject *otelctx_of_halves(unsigned long long high, unsigned long long low) {
+    #if PY_VERSION_HEX >= 0x030D0000
+        unsigned char bytes[16];
+        int place;
+        for (place = 0; place < 8; place++) {
+            bytes[place] = (unsigned char)(high >> (8 * (7 - place)));
+            bytes[8 + place] = (unsigned char)(low >> (8 * (7 - place)));
+        }
+        return PyLong_FromUnsignedNativeBytes(bytes, 16, Py_ASNATIVEBYTES_BIG_ENDIAN);
+    #else
+        PyObject *upper = PyLong_FromUnsignedLongLong(high), *lower = PyLong_FromUnsignedLongLong(low);
+        PyObject *by = PyLong_FromLong(64), *shifted = NULL, *number = NULL;
+        if (upper != NULL && lower != NULL && by != NULL && (shifted = PyNumber_Lshift(upper, by)) != NULL)
+            number = PyNumber_Or(shifted, lower);
+        Py_XDECREF(upper); Py_XDECREF(lower); Py_XDECREF(by); Py_XDECREF(shifted);
+        return number;
+    #endif
+    }
     static void otelctx_digits(char *into, unsigned long long number, int count) {
         while (count--) { into[count] = "0123456789abcdef"[number & 15]; number >>= 4; }
     }
@@ -66,6 +85,7 @@ cdef extern from *:
     unsigned char kinds "otelctx_kinds"[256]
     void know_kinds "otelctx_know_kinds"()
     int number_of "otelctx_number"(const unsigned char *digits, int count, unsigned long long *number) noexcept
+    object of_halves "otelctx_of_halves"(unsigned long long high, unsigned long long low)
     void write_digits "otelctx_digits"(char *into, unsigned long long number, int count) noexcept
     object from_tuple "otelctx_from_tuple"(object type, tuple values)
     bint is_ascii "PyUnicode_IS_COMPACT_ASCII"(object text) noexcept
@@ -81,6 +101,9 @@ cdef enum:
     MAX_MEMBERS = 64
     MAX_BYTES = 8192
     LENGTH_OF_TRACEPARENT = 55
+
+# What was believed last, which is frozen; most messages come from the same peers.
+cdef tuple last_trust = (None, False, None)
 
 cdef bint is_loaded = False
 cdef object received_slowly, sent_slowly, reader_of, names, form_of, undirected, tell_left_out
@@ -200,7 +223,7 @@ cdef bint is_lower(bytes name) noexcept:
 
 
 cdef dict headers_in(object carrier, object getter):
-    """Return the one text of each header that matters, or None where *carrier* is not read so easily."""
+    """Return a dict with the one text of each header that matters; None where *carrier* is not read so easily."""
     cdef dict found = {}
     cdef PyObject *value
     kind = type(getter)
@@ -209,12 +232,9 @@ cdef dict headers_in(object carrier, object getter):
             return None
         for name in wanted:
             value = PyDict_GetItemWithError(carrier, name)
-            if value is not NULL and <object>value is not None:
-                text = <object>value
-                if type(text) is not str:
-                    return None
-                found[name] = text
-        return found
+            if value is not NULL and type(<object>value) is not str:
+                return None
+        return <dict>carrier
     if isinstance(getter, HeaderTexts) and (<HeaderTexts>getter)._all is None:
         for key, name in (<dict>wanted_bytes).items():
             value = PyDict_GetItemWithError((<HeaderTexts>getter)._one, key)
@@ -250,6 +270,16 @@ cdef object believed(object carrier, object context, object reader, dict headers
     return (<dict>policy._at).get(peer) if type(peer) is str else None
 
 
+cdef tuple known_trust(object trust):
+    """Return *trust*, whether all that it lets in continues as it came, and the fields that it lets in."""
+    global last_trust
+    cdef tuple known = last_trust
+    if known[0] is not trust:
+        is_whole = trust.trace is CONTINUE and trust.baggage is CONTINUE and not trust.sealed
+        known = last_trust = (trust, is_whole, trust.fields)
+    return known
+
+
 cdef object remote_span(str text):
     """Return the span that a plain ``traceparent`` names, or None."""
     cdef const unsigned char *at
@@ -268,8 +298,7 @@ cdef object remote_span(str text):
         or span_id == 0
     ):
         return None
-    trace_id = (<object>high << 64) | <object>low
-    return NonRecordingSpan(from_tuple(SpanContext, (trace_id, span_id, True, FLAGS[<Py_ssize_t>flags], NO_STATE, True)))
+    return NonRecordingSpan(from_tuple(SpanContext, (of_halves(high, low), span_id, True, FLAGS[<Py_ssize_t>flags], NO_STATE, True)))
 
 
 cdef bint read_members(str header, object allowed, dict values, dict carried) except -1:
@@ -346,15 +375,17 @@ cdef object read(object carrier, object context, object getter):
     elif not PyDict_Check(context) or baggage_of(context) is not None:
         return None
     try:
-        reader = reader_of(type(getter))
+        reader = None if type(getter) is DefaultGetter else reader_of(type(getter))
         headers = headers_in(carrier, getter)
         trust = None if headers is None else believed(carrier, context, reader, headers)
     except Exception:
         # Other people's code, which is asked again, by who reports it.
         return None
-    if trust is None or trust.trace is not CONTINUE or trust.baggage is not CONTINUE or trust.sealed:
+    if trust is None:
         return None
-    allowed = trust.fields
+    _, is_whole, allowed = known_trust(trust)
+    if not is_whole:
+        return None
     span = None
     text = PyDict_GetItemWithError(headers, TRACEPARENT)
     if text is not NULL:
