@@ -159,6 +159,7 @@ def _calls(worker: Worker, case: Case, effort: Effort) -> int:
     """Return how many calls fill a turn; asking for it warms the worker up."""
     if case.calls:
         return min(case.calls, effort.most_calls or case.calls)
+    worker.turn(case.name, 1)  # what is loaded when it is first used
     calls = 1
     while True:
         spent = worker.turn(case.name, calls)["wall"] * calls / 1e6
