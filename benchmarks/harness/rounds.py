@@ -19,6 +19,8 @@ from otelctx.native import SWITCH
 ROOT: Final = Path(__file__).parents[2]
 # Variables of a user's shell would set up what a contender sets up itself.
 _FOREIGN: Final = ("OTEL", "DD_", "SENTRY_", "LOGFIRE_", "ELASTIC_", "PYTHONHASHSEED")
+# These load what is loaded when it is first used, and learn what is learnt from the first ones.
+_FIRST_CALLS: Final = 20
 _MOST_CALLS: Final = 1 << 24
 
 Turns = dict[str, list[dict[str, float]]]
@@ -159,7 +161,7 @@ def _calls(worker: Worker, case: Case, effort: Effort) -> int:
     """Return how many calls fill a turn; asking for it warms the worker up."""
     if case.calls:
         return min(case.calls, effort.most_calls or case.calls)
-    worker.turn(case.name, 1)  # what is loaded when it is first used
+    worker.turn(case.name, _FIRST_CALLS)
     calls = 1
     while True:
         spent = worker.turn(case.name, calls)["wall"] * calls / 1e6
