@@ -180,6 +180,16 @@ cdef object described(object known, dict scope, Texts headers):
     return kind.name + path, attributes
 
 
+cdef object began(object measures, object attributes):
+    """Return what ``measures.begin(attributes)`` does: nothing, while no provider has made the instruments."""
+    if not measures._are_kept:
+        for instrument in <tuple>measures._asked:
+            if getattr(instrument, "_real_instrument", instrument) is not None:
+                return measures.begin(attributes)
+        return None
+    return measures.begin(attributes)
+
+
 cdef class TracedExchange(Exchange):
     cdef public object span
     cdef object _active, _attributes, _began, _measures, _response_size, _semantics
@@ -199,7 +209,7 @@ cdef class TracedExchange(Exchange):
         request = self._layer.request
         if request is not None:
             request.entry_span = self.span
-        self._active = measures.begin(attributes)
+        self._active = began(measures, attributes)
         self._attributes = None if self._active is None else attributes
 
     def send(self, message):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from enum import Enum
+from enum import IntEnum
 from functools import wraps
 from typing import Final
 
@@ -26,12 +26,12 @@ from otelctx.native import compiled
 _OPENTELEMETRY: Final = "opentelemetry"
 
 
-class Does(Enum):
+class Does(IntEnum):  # whose hash is no call
     """What a handler does with a record."""
 
-    NOTHING = "nothing"
-    WRITE = "write"
-    EXPORT = "export"
+    NOTHING = 0
+    WRITE = 1
+    EXPORT = 2
 
 
 # By class of handler; asked for each record.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.attributes import BoundedAttributes
@@ -36,7 +36,7 @@ class FieldLogRecordProcessor(LogRecordProcessor):
         """Stamp *log_record*; an attribute that the caller gave stays as it is."""
         record = log_record.log_record
         # The SDK makes it a mutable mapping, whatever it was given.
-        attributes = cast("MutableMapping[str, Any] | None", record.attributes)
+        attributes: Any = record.attributes
         if attributes is None:
             return
         if not (type(attributes) is BoundedAttributes and _finish(record, attributes)):

@@ -8,7 +8,7 @@ requests, and used. Where it has not got the functions that are asked, there are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation import asgi
 from opentelemetry.instrumentation._semconv import _StabilityMode
@@ -85,7 +85,7 @@ class Semantics:
 
     def describe(self, scope: Scope) -> tuple[str, dict[str, Any]]:
         """Return what OpenTelemetry says of the request of *scope*: the name of its span, and its attributes."""
-        given = cast("dict[str, Any]", scope)
+        given: Any = scope
         name, more = asgi.get_default_span_details(given)
         return name, {**asgi.collect_request_attributes(given, self._mode), **more}
 
@@ -111,7 +111,8 @@ class Semantics:
     def measured_old(self, attributes: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
         """Return those of *attributes* that durations and sizes have by the old conventions, and the target."""
         shown = self._old.of(attributes)
-        target = asgi._collect_target_attribute(cast("dict[str, Any]", scope))  # noqa: SLF001 - _NEEDED
+        given: Any = scope
+        target = asgi._collect_target_attribute(given)  # noqa: SLF001 - _NEEDED
         if target:
             shown[HTTP_TARGET] = target
         return shown
