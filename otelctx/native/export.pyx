@@ -184,8 +184,9 @@ cdef class Buffer:
         self.size = end - self.data
 
     cdef int raw(self, const void *given, size_t size) except -1:
-        memcpy(self.room(size), given, size)
-        self.size += size
+        if size:  # there may be no buffer yet
+            memcpy(self.room(size), given, size)
+            self.size += size
         return 0
 
     cdef int add_bytes(self, bytes given) except -1:

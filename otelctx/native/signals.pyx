@@ -31,6 +31,9 @@ cdef extern from *:
         PyObject *parts[6], *made = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 6);
         Py_ssize_t i;
         if (made == NULL) return NULL;
+    #if PY_VERSION_HEX >= 0x030E0000
+        ((PyTupleObject *)made)->ob_hash = -1;  /* not known yet; tp_alloc leaves 0 */
+    #endif
         parts[0] = trace; parts[1] = span; parts[2] = Py_False; parts[3] = flags; parts[4] = state; parts[5] = Py_True;
         for (i = 0; i < 6; i++) { Py_INCREF(parts[i]); PyTuple_SET_ITEM(made, i, parts[i]); }
         return made;
@@ -46,6 +49,7 @@ cdef extern from *:
     bint PyTuple_Check(object value) noexcept
     Py_ssize_t PyTuple_GET_SIZE(object value) noexcept
     PyObject *PyTuple_GET_ITEM(object value, Py_ssize_t place) noexcept
+    Py_ssize_t clipped "PyNumber_AsSsize_t"(object number, PyObject *no_error) except? -1
     int PyObject_GenericSetAttr(object owner, object name, object value) except -1
 
 cdef bint is_loaded = False
@@ -269,18 +273,33 @@ cpdef object stamps():
 
 
 def stamping(original):
+    cdef bint is_pythons
     loaded()
     lay_out()
+    # Any other may put something into its records, and so may another constructor.
+    is_pythons = getattr(original, "__globals__", None) is logging_module
+    constructor = LogRecord.__init__
+    is_pythons = is_pythons and getattr(constructor, "__globals__", None) is logging_module
 
     @wraps(original)
     def makeRecord(self, name, level, fn, lno, msg, args, exc_info, func=None, extra=None, sinfo=None):
         record = original(self, name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         added = stamps()
-        if extra is None and type(record) is LogRecord and type(added) is dict and logging_module.get("_logRecordFactory") is LogRecord:
+        if (
+            is_pythons
+            and extra is None
+            and type(record) is LogRecord
+            and type(added) is dict
+            and logging_module.get("_logRecordFactory") is LogRecord
+            and LogRecord.__init__ is constructor
+        ):
             # It has nothing yet but what each has. To ask for its dict would make one.
-            for name, value in (<dict>added).items():
-                PyObject_GenericSetAttr(record, name, value)
-            return record
+            try:
+                for name, value in (<dict>added).items():
+                    PyObject_GenericSetAttr(record, name, value)
+                return record
+            except AttributeError:
+                pass  # the class got a property of that name, which stands before what the record has
         has = record.__dict__
         if PyDict_CheckExact(has) and type(added) is dict:
             PyDict_Merge(has, added, 0)
@@ -319,8 +338,8 @@ cdef class Limits:
 cdef Limits last_limits = Limits()
 
 
-cdef Py_ssize_t most(object limit) except -2:
-    return PY_SSIZE_T_MAX if limit is None else limit
+cdef Py_ssize_t most(object limit) except? -1:
+    return PY_SSIZE_T_MAX if limit is None else clipped(limit, NULL)
 
 
 cdef Limits limits_of(object source):
@@ -338,18 +357,18 @@ cdef Limits limits_of(object source):
     return made
 
 
-cdef object last_processor = None
-cdef object last_processors = None
+cdef object last_processors = (None,)
 
 
 cdef object steps_of(object processor):
     """Return what `processors_of` does; nearly always of the same provider as the last time."""
-    global last_processor, last_processors
+    global last_processors
+    cdef object steps = last_processors
     of = processor._span_processors if type(processor) is SynchronousMultiSpanProcessor else processor
-    if of is not last_processor or last_processors is None:
-        last_processors = processors_of(processor)
-        last_processor = of
-    return last_processors
+    if of is not <object>PyTuple_GET_ITEM(steps, 0):
+        # Another thread may have put those of another provider there by now.
+        last_processors = steps = processors_of(processor)
+    return steps
 
 
 cdef inline bint is_plain(object value) noexcept:
@@ -469,7 +488,7 @@ cdef class SpanState:
             PyDict_Update(self.values, attributes)
         return 0
 
-    cdef inline Py_ssize_t room(self) except -2:
+    cdef inline Py_ssize_t room(self) except? -1:
         """Return how many attributes more the span may have as they come, or -1 where their length is limited."""
         cdef Limits limits = limits_of(self._limits)
         return -1 if limits.has_span_length else limits.attributes - (0 if self.values is None else len(self.values))
@@ -703,7 +722,7 @@ def starting(original):
     ):
         cdef SpanState span
         cdef object outer, parent, ids, sampler, state, own, counting
-        cdef long outer_flags
+        cdef unsigned long long outer_flags
         cdef bint is_random, is_sampled, is_recording
         if type(self) is not Tracer or not self._tracer_config.is_enabled:
             return original(
@@ -712,13 +731,13 @@ def starting(original):
         outer = span_in(here() if context is None else context)
         parent = (<SpanState>outer)._context if type(outer) is RecordingSpan else outer.get_span_context()
         ids = self.id_generator
-        if type(parent) is not SpanContext:
+        if type(parent) is not SpanContext or PyTuple_GET_SIZE(parent) != 6:
             return slowly(
                 self, name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
             )
         if <object>PyTuple_GET_ITEM(parent, 5):
             trace_id = <object>PyTuple_GET_ITEM(parent, 0)
-            outer_flags = <object>PyTuple_GET_ITEM(parent, 3)
+            outer_flags = PyLong_AsUnsignedLongLongMask(<object>PyTuple_GET_ITEM(parent, 3))
             state = <object>PyTuple_GET_ITEM(parent, 4)
             is_random = outer_flags & 2 != 0
         else:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -344,3 +345,13 @@ def test_the_outcome_of_attributes_alone_is_the_same(several: list[Any]) -> None
         for encode in [encoder(9).encode for encoder in TWINS[f"{OTLP}.attributes.AttributeEncoder"]]
     )
     assert compiled == python
+
+
+def test_a_record_that_says_nothing_is_encoded() -> None:
+    said = LogRecord(severity_number=SeverityNumber.UNSPECIFIED)
+    said.observed_timestamp = None
+    empty = ReadableLogRecord(said, Resource.get_empty())
+
+    python, compiled = TWINS[f"{OTLP}.logs.LogEncoder"]
+
+    assert compiled().encode(empty) == python().encode(empty) == b"*\0"

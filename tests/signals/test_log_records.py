@@ -261,3 +261,57 @@ class TestAnHonestRecord:
         with otelctx.request(getMessage="x", name="y"):
             log.info("m")
         assert (records[-1].getMessage(), records[-1].name) == ("m", log.name)
+
+
+class TestOthersOnTheClasses:
+    """What other libraries put into a record by way of logging's classes."""
+
+    def test_what_another_maker_has_put_in_wins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        original: Any = logging.Logger.makeRecord
+
+        def theirs(*args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = original(*args, **kwargs)
+            record.trace_id = "theirs"
+            return record  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(logging.Logger, "makeRecord", theirs)
+
+        assert self.made().trace_id == "theirs"
+
+    def test_what_another_constructor_has_put_in_wins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        original: Any = logging.LogRecord.__init__
+
+        def theirs(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            self.trace_id = "theirs"
+
+        monkeypatch.setattr(logging.LogRecord, "__init__", theirs)
+        assert self.made().trace_id == "theirs"
+
+        monkeypatch.undo()
+        log_records.PATCH.install()
+        try:
+            monkeypatch.setattr(logging.LogRecord, "__init__", theirs)
+            assert self.made().trace_id == "theirs"
+        finally:
+            log_records.PATCH.uninstall()
+
+    def test_a_property_stands_before_a_stamp(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        log_records.PATCH.install()
+        try:
+            monkeypatch.setattr(logging.LogRecord, "trace_id", property(lambda _: "theirs"), raising=False)
+            record = self.made()
+        finally:
+            log_records.PATCH.uninstall()
+
+        assert record.trace_id == "theirs"
+        assert vars(record)["trace_id"] is None
+
+    @staticmethod
+    def made() -> Any:
+        """A record, by Logger.makeRecord with the stamps around it."""
+        log_records.PATCH.install()
+        try:
+            return logging.getLogger("x").makeRecord("x", 20, "", 0, "", (), None)
+        finally:
+            log_records.PATCH.uninstall()

@@ -404,6 +404,49 @@ class TestStartAsCurrentSpan:
         assert ["exception"] == [event.name for event in raised.events]
 
 
+@pytest.mark.usefixtures("installed")
+class TestHostileParts:
+    """What others put into a span, its limits and its parent, past what constructors allow."""
+
+    @with_ours
+    def test_an_attribute_is_set_where_others_have_put_too_many(self) -> None:
+        provider = TracerProvider(shutdown_on_exit=False, span_limits=SpanLimits(max_span_attributes=1))
+        span: Any = provider.get_tracer("t").start_span("s")
+        span._attributes = dict.fromkeys("abc", 1)
+
+        span.set_attribute("d", 1)
+
+        assert dict(span.attributes) == {"b": 1, "c": 1, "d": 1}
+        assert span.dropped_attributes == 1
+
+    def test_a_limit_may_be_any_number(self) -> None:
+        limits = SpanLimits(max_span_attributes=2**70, max_events=2**70, max_event_attributes=2**70)
+        span: Any = TracerProvider(shutdown_on_exit=False, span_limits=limits).get_tracer("t").start_span("s")
+
+        span.set_attribute("a", 1)
+        span.add_event("e", {"b": 2})
+
+        assert dict(span.attributes) == {"a": 1}
+        assert [dict(event.attributes) for event in span.events] == [{"b": 2}]
+
+    @with_ours
+    def test_a_parent_of_too_few_parts_is_refused(self) -> None:
+        short: Any = tuple.__new__(SpanContext, (1, 2, False))
+        context = set_span_in_context(NonRecordingSpan(short))
+
+        with pytest.raises(ValueError, match="unpack"):
+            tracer().start_span("s", context)
+
+    def test_flags_of_a_parent_may_be_any_number(self) -> None:
+        outer = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(2**70 + 1))
+
+        assert tracer().start_span("s", set_span_in_context(NonRecordingSpan(outer))).is_recording()
+
+    def test_who_a_span_is_has_no_hash_as_any_other_identity(self) -> None:
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(tracer().start_span("s").get_span_context())
+
+
 class TestInstall:
     """`tracing.install` and `tracing.uninstall`."""
 
