@@ -142,13 +142,14 @@ cdef object declared_now():
     loaded()
     cdef object now = registry_module["_active"]
     if now is not declared:
-        lengths_of_ids = {
+        of_ids = {
             field.name: field.max_length
             for field in now.by_name.values()
             if field.type is str and field.validate is is_request_id
         }
-        generated = [(field.name, field) for field in now.generated]
-        # Last: a collection of garbage may let another thread in before.
+        named = [(field.name, field) for field in now.generated]
+        # All at once, and last: a collection of garbage may let another thread in before.
+        lengths_of_ids, generated = of_ids, named
         plain_lengths, fields_by_name, declared = now.plain, now.by_name, now
     return now
 

@@ -3,7 +3,7 @@
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_SetItem, PyDict_Update
 from cpython.object cimport PyObject
 
-from otelctx.native.core cimport Link, Request, enter_own, here, restore, span_in, with_span
+from otelctx.native.core cimport Link, Request, here, span_in, with_span
 from otelctx.native.propagation cimport HeaderTexts as Texts
 from otelctx.native.propagation cimport echoed_in, entry_span_of
 
@@ -39,11 +39,12 @@ cdef extern from *:
     object empty "otelctx_empty"(object type)
 
 cdef bint is_loaded = False
+cdef object SpanContext, send_under, send_last
 cdef object Clean, INVALID_SPAN, SPAN_MARK, ROUTE_MARK, SERVER, answer_500, content_length, default_timer, record
 
 
 cdef int load() except -1:
-    global is_loaded, INVALID_SPAN, SPAN_MARK, SERVER, answer_500, record
+    global is_loaded, INVALID_SPAN, SPAN_MARK, SERVER, SpanContext, answer_500, record, send_under
     from opentelemetry import trace
 
     from otelctx.integrations.asgi import response
@@ -51,13 +52,15 @@ cdef int load() except -1:
 
     INVALID_SPAN, SERVER, SPAN_MARK = trace.INVALID_SPAN, trace.SpanKind.SERVER, edge.SPAN_MARK
     answer_500, record = response.answer_500, response.record
+    # Written in Python: to `inspect`, and so to some frameworks, a compiled coroutine is none.
+    SpanContext, send_under = trace.SpanContext, response.send_under
     is_loaded = True
     return 0
 
 
 cdef int load_traced() except -1:
     """Take what only those have who make spans."""
-    global Clean, ROUTE_MARK, content_length, default_timer
+    global Clean, ROUTE_MARK, content_length, default_timer, send_last
     import timeit
 
     from otelctx.integrations.asgi import measures, traced_exchange
@@ -65,8 +68,8 @@ cdef int load_traced() except -1:
 
     load()
     Clean = clean.Clean
-    ROUTE_MARK, default_timer = traced_exchange.ROUTE_MARK, timeit.default_timer
-    content_length = measures.content_length
+    default_timer, content_length = timeit.default_timer, measures.content_length
+    send_last, ROUTE_MARK = traced_exchange.send_last, traced_exchange.ROUTE_MARK
     return 0
 
 
@@ -83,29 +86,26 @@ def with_echo(message, layer):
 
 
 cdef bint is_there(list headers, bytes wanted) except -1:
+    cdef bint found = False
     for name, _ in headers:
         if type(name) is bytes and len(<bytes>name) != len(wanted):
             continue
         if bytes(name).lower() == wanted:
-            return True
-    return False
+            found = True  # and no return: what is no header raises, wherever it stands
+    return found
 
 
 def send_in(layer, send, message):
     if not is_loaded:
         load()
     context, entry = here(), entry_span_of(layer)
-    if entry is INVALID_SPAN or span_in(context).get_span_context()[5]:
+    if entry is INVALID_SPAN or is_valid(span_in(context).get_span_context()):
         return send(message)
     return send_under(with_span(context, entry), send, message)
 
 
-async def send_under(context, send, message):
-    token = enter_own(context)
-    try:
-        await send(message)
-    finally:
-        restore(token)
+cdef bint is_valid(object own) except -1:
+    return (<tuple>own)[5] if type(own) is SpanContext else own.is_valid
 
 
 cdef class Exchange:
@@ -220,12 +220,8 @@ cdef class TracedExchange(Exchange):
             message = with_echo(message, self._layer)
         sending = self._send(message) if here() is self.inside else send_in(self._layer, self._send, message)
         if kind == "http.response.body" and not message.get("more_body"):
-            return self.send_last(sending)
+            return send_last(self.span, sending)
         return sending
-
-    async def send_last(self, sending):
-        await sending
-        self.span.end()
 
     cdef int note(self, message) except -1:
         status = message["status"]

@@ -169,11 +169,13 @@ cdef object declarations():
     now = declared_now()
     if now is not known:
         of = names(now)
-        names_by_key = {key: field.name for key, field in now.by_key.items()}
-        headers_of_fields = [(header, field.name, field.baggage_key) for header, field in now.headers.items()]
-        wanted, wanted_bytes, known = of.sent, of.in_bytes, now
-        echoed = [(field.name, field.header) for field in now.echoed if field.header]
-        is_redacted = bool(now.on_wire.hidden or now.on_wire.altered)
+        by_key = {key: field.name for key, field in now.by_key.items()}
+        of_fields = [(header, field.name, field.baggage_key) for header, field in now.headers.items()]
+        with_header = [(field.name, field.header) for field in now.echoed if field.header]
+        redacts = bool(now.on_wire.hidden or now.on_wire.altered)
+        # All at once, and what it is of last: what was asked above may let another thread in.
+        names_by_key, headers_of_fields, wanted, wanted_bytes = by_key, of_fields, of.sent, of.in_bytes
+        echoed, is_redacted, known = with_header, redacts, now
     return now
 
 
@@ -232,9 +234,13 @@ cdef dict headers_in(object carrier, object getter):
             return None
         for name in wanted:
             value = PyDict_GetItemWithError(carrier, name)
-            if value is not NULL and type(<object>value) is not str:
+            if value is NULL:
+                continue
+            if type(<object>value) is not str:
                 return None
-        return <dict>carrier
+            # Not from the carrier again, which another thread may write to meanwhile.
+            found[name] = <object>value
+        return found
     if isinstance(getter, HeaderTexts) and (<HeaderTexts>getter)._all is None:
         for key, name in (<dict>wanted_bytes).items():
             value = PyDict_GetItemWithError((<HeaderTexts>getter)._one, key)
@@ -359,8 +365,12 @@ cdef bint read_headers(dict headers, object allowed, dict values) except -1:
 
 
 def received(carrier, context, getter, others, *, w3c):
-    declarations()
-    opened = read(carrier, context, getter) if w3c and not others else None
+    try:
+        declarations()
+        opened = read(carrier, context, getter) if w3c and not others else None
+    except Exception:
+        # Other people's code, which is asked again, by who reports it.
+        opened = None
     return received_slowly(carrier, context, getter, others, w3c=w3c) if opened is None else opened
 
 
@@ -374,13 +384,9 @@ cdef object read(object carrier, object context, object getter):
         context = blank_context()
     elif not PyDict_Check(context) or baggage_of(context) is not None:
         return None
-    try:
-        reader = None if type(getter) is DefaultGetter else reader_of(type(getter))
-        headers = headers_in(carrier, getter)
-        trust = None if headers is None else believed(carrier, context, reader, headers)
-    except Exception:
-        # Other people's code, which is asked again, by who reports it.
-        return None
+    reader = None if type(getter) is DefaultGetter else reader_of(type(getter))
+    headers = headers_in(carrier, getter)
+    trust = None if headers is None else believed(carrier, context, reader, headers)
     if trust is None:
         return None
     _, is_whole, allowed = known_trust(trust)
@@ -421,6 +427,8 @@ def propagator():
 
 
 def scope_peer(scope):
+    if not is_loaded:
+        load()
     client = scope[CONNECTED] if CONNECTED in scope else scope.get("client")
     if client:
         return str(client[0])
@@ -444,6 +452,8 @@ def without_span(opened):
 
 
 cpdef object entry_span_of(object layer):
+    if not is_loaded:
+        load()
     cdef Request request = (<Link?>layer).request
     return INVALID_SPAN if request is None else request.entry_span
 
@@ -459,6 +469,8 @@ cdef list echoed_in(Link layer):
         if value is None or value is ABSENT:
             continue
         text = value if type(value) is str else wire_text(value)
+        if type(text) is not str:
+            return echoed_slowly(layer)
         if is_visible(text):
             headers.append((header, text))
     return headers

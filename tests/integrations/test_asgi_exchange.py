@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import pytest
+from asgiref.wsgi import WsgiToAsgi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry import metrics, trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.propagators import TraceResponsePropagator, set_global_response_propagator
@@ -18,12 +20,13 @@ from opentelemetry.instrumentation.utils import suppress_http_instrumentation
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otelctx.integrations.asgi import OtelctxMiddleware
 from otelctx.integrations.asgi.headers import Headers
+from otelctx.integrations.asgi.measures import content_length
 from otelctx.integrations.asgi.server_span import ServerSpan
 from otelctx.propagation.edge import opened_at
 from otelctx.propagation.propagator import OtelctxPropagator
@@ -262,3 +265,56 @@ class TestExchange:
     def test_suppressed_instrumentation_is_left_to_opentelemetry(self) -> None:
         with suppress_http_instrumentation():
             assert not self.served_by_us()
+
+
+class TestAround:
+    """What an application, its frameworks and other people's processors may do with an exchange."""
+
+    scope: Scope = {**TestExchange.scope, "headers": [(b"host", b"h")]}  # noqa: RUF012
+
+    def test_asgiref_takes_it_for_something_to_await(self) -> None:
+        def wsgi(_: Any, start: Any) -> list[bytes]:
+            start("200 OK", [("content-type", "text/plain")])
+            return [b"x"]
+
+        # It would warn, and warnings are errors here.
+        sent = told(OtelctxMiddleware(WsgiToAsgi(wsgi)), {**self.scope})
+
+        assert [message["type"] for message in sent][:2] == ["http.response.start", "http.response.body"]
+
+    def test_the_last_message_is_a_coroutine_to_everybody(self) -> None:
+        seen: list[bool] = []
+
+        async def app(_: Scope, receive: Any, send: Any) -> None:
+            for kind in ("start", "body"):
+                sending = send({"type": f"http.response.{kind}", "status": 200})
+                seen.append(inspect.iscoroutine(sending))
+                await asyncio.create_task(sending)
+
+        told(OtelctxMiddleware(app), {**self.scope})
+
+        assert seen == [True, True]
+
+    def test_headers_that_can_be_read_once_are_left_to_the_server(self) -> None:
+        assert content_length(iter([(b"content-length", b"5")])) is None
+        assert content_length([(b"content-length", b"5")]) == 5
+
+    def test_the_context_is_put_back_where_the_end_of_the_span_raises(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Raises(SpanProcessor):
+            def on_end(self, span: ReadableSpan) -> None:
+                raise ZeroDivisionError
+
+        tracers = TracerProvider(shutdown_on_exit=False)
+        tracers.add_span_processor(Raises())
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracers)
+        contexts: list[Context] = []
+
+        async def server(scope: Scope, receive: Any, send: Any) -> None:
+            contexts.append(get_current())
+            with pytest.raises(ZeroDivisionError):
+                await OtelctxMiddleware(ReplayingApp([], fails=False, route=False))(scope, receive, send)
+            contexts.append(get_current())
+
+        told(server, {**self.scope})
+
+        assert contexts[0] is contexts[1]

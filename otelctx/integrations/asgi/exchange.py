@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from otelctx.core.here import here, span_in
 from otelctx.core.layers import Layer
 from otelctx.integrations.asgi.headers import Headers
-from otelctx.integrations.asgi.response import answer_500, record, send_in, with_echo
+from otelctx.integrations.asgi.response import answer_500, mark_awaited, record, send_in, with_echo
 from otelctx.integrations.asgi.types import Message, Scope, Send
 from otelctx.native import compiled
 from otelctx.propagation.edge import without_span
@@ -56,6 +56,8 @@ class Exchange:
     def end(self) -> None:
         """Be done; the application is."""
 
+
+mark_awaited(Exchange.send)
 
 # Takes the scope, its headers, where to send, the layer of the request and the Context that was extracted. Returns what
 # serves the request, or None if OpenTelemetry's own middleware is to.

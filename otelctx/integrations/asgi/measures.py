@@ -6,7 +6,7 @@ Nothing is computed while no instrument is there that would keep it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
@@ -121,6 +121,8 @@ class Measures:
 
 def content_length(headers: Any) -> int | None:
     """Return the number that the first ``content-length`` of *headers* gives, if it is one."""
+    if isinstance(headers, Iterator):
+        return None  # it can be read once, which is for the server to do
     for name, value in headers or ():
         if len(name) == 14 and bytes(name).lower() == b"content-length":
             return int(value) if len(value) < _MOST_DIGITS and bytes(value).isdigit() else None

@@ -75,11 +75,13 @@ class OtelctxMiddleware:
                 await exchange.fail(error)
             raise
         finally:
-            if exchange is not None:
-                exchange.end()
-            if not self._owns_task:
-                restore(token)
-            elif (span := entry_span_of(layer)) is not span_in(inside):
-                # One that OpenTelemetry has made further in.
-                enter_own(with_span(inside, span))
-            request_ended(layer.request)
+            try:
+                if exchange is not None:
+                    exchange.end()
+            finally:  # a span processor is other people's code
+                if not self._owns_task:
+                    restore(token)
+                elif (span := entry_span_of(layer)) is not span_in(inside):
+                    # One that OpenTelemetry has made further in.
+                    enter_own(with_span(inside, span))
+                request_ended(layer.request)

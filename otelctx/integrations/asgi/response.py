@@ -4,8 +4,11 @@ Responses: the id of the request on each of them, its span around them, and one 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Final
+import inspect
+import sys
+from asyncio import coroutines
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode, get_current_span
@@ -20,6 +23,14 @@ from otelctx.propagation.edge import echoed_headers, entry_span_of
 
 _DENIAL: Final = "websocket.http.response"
 _BEGINS: Final = frozenset({"http.response.start", "websocket.accept", f"{_DENIAL}.start"})
+
+
+def mark_awaited(send: Callable[..., Any]) -> None:
+    """Say that *send* is to be awaited; asgiref asks before it calls one from a thread."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(send)
+    else:
+        send._is_coroutine = coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001 - what that does
 
 
 @compiled
@@ -79,10 +90,11 @@ def send_in(layer: Layer, send: Send, message: Message) -> Awaitable[None]:
     context, entry = here(), entry_span_of(layer)
     if entry is INVALID_SPAN or span_in(context).get_span_context().is_valid:
         return send(message)
-    return _send_under(with_span(context, entry), send, message)
+    return send_under(with_span(context, entry), send, message)
 
 
-async def _send_under(context: Context, send: Send, message: Message) -> None:
+async def send_under(context: Context, send: Send, message: Message) -> None:
+    """Call *send* in *context*."""
     token = enter_own(context)
     try:
         await send(message)

@@ -19,12 +19,18 @@ from otelctx.core.layers import Layer
 from otelctx.integrations.asgi.exchange import Exchange
 from otelctx.integrations.asgi.headers import Headers
 from otelctx.integrations.asgi.measures import Measures, content_length
-from otelctx.integrations.asgi.response import answer_500, record, send_in, with_echo
+from otelctx.integrations.asgi.response import answer_500, mark_awaited, record, send_in, with_echo
 from otelctx.integrations.asgi.types import Message, Scope, Send
 from otelctx.native import compiled
 from otelctx.propagation.edge import SPAN_MARK
 
 ROUTE_MARK: Final = "otelctx.route"
+
+
+async def send_last(span: Span, sending: Awaitable[None]) -> None:
+    """Await *sending*, which sends the last of a response, and end *span*."""
+    await sending
+    span.end()
 
 
 @compiled
@@ -80,12 +86,8 @@ class TracedExchange(Exchange):
             message = with_echo(message, self._layer)
         sending = self._send(message) if here() is self.inside else send_in(self._layer, self._send, message)
         if kind == "http.response.body" and not message.get("more_body"):
-            return self._send_last(sending)
+            return send_last(self.span, sending)
         return sending
-
-    async def _send_last(self, sending: Awaitable[None]) -> None:
-        await sending
-        self.span.end()
 
     def _note(self, message: Message) -> None:
         answer = self._semantics.answer(message["status"])
@@ -105,3 +107,6 @@ class TracedExchange(Exchange):
             self._measures.end(self._active, self._attributes, self._scope, self.inside, seconds, size, route)
         if self.span.is_recording():
             self.span.end()
+
+
+mark_awaited(TracedExchange.send)
