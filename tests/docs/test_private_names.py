@@ -16,7 +16,7 @@ PRIVATE = re.compile(r"_[^\W_]\w*")
 # The same kind of use, of somebody else's: of Python, of ourselves, of servers and clients.
 OF_OTHERS = {
     *("_getframe", "_WorkItem", "_run", "boundaries/threads.py: _context"),
-    *("_with", "_current_context"),
+    *("_with", "_current_context", "_is_coroutine"),
     *("_asgi_call_wrap", "_captured_signals", "_make_request", "_send_single_request"),
 }
 # Experimental, and the only way to its logs.
