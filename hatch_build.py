@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent
 SOURCES = ROOT / "otelctx" / "native"
 BUILD = ROOT / "build" / "native"
 NEEDS = ["cython>=3.1", "setuptools>=77"]
-# A C compiler that is a package, for machines without one: https://pypi.org/project/ziglang/
+# A C compiler that is a package, for machines without one.
 COMPILER = "ziglang>=0.15"
 
 # What is compiled has no locks of its own, and looks into CPython's structures.
